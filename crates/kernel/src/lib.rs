@@ -1,0 +1,24 @@
+//! Words that every domain shares: ids, money, time, who calls and what may go wrong.
+//!
+//! No I/O and no runtime: the traits in every `*-api` crate are made of these words, so they must stay light.
+//! How the words lie in columns is `database`'s matter, how they look in HTTP is `web`'s.
+mod call;
+mod clock;
+mod code;
+mod cursor;
+mod event;
+mod ids;
+mod method;
+mod money;
+pub mod token;
+
+pub use async_trait::async_trait;
+pub use call::{Call, CallError, CartKey, Failure, Peer, Principal, Trace};
+pub use clock::{Clock, SystemClock, Time};
+pub use code::Code;
+pub use contract::contract;
+pub use cursor::{BadCursor, Cursor, Page};
+pub use event::Event;
+pub use ids::{BadId, Id, Key, Kind};
+pub use method::{Contract, Each, Effect, Handle, Invoke, Keyed, Method, Needs, Outcome, Spec, To, Via, Visit};
+pub use money::{BadCurrency, BadMoney, Currency, Minor, Money};
