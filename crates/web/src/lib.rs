@@ -1,1 +1,30 @@
+//! How a domain speaks HTTP: a table of routes, who may call them, bodies in, answers and problems out.
+//!
+//! A domain writes its routes as a table ([`Route`]); the permission stands in the table and is checked before a
+//! handler's extractors run, so a bad body never wins over a missing right. The same table is the OpenAPI document.
+//! This crate starts no server and knows no domain: `host` serves what it describes.
+mod address;
+mod admission;
+mod answer;
+mod body;
+mod edge;
+mod fields;
+mod module;
+mod openapi;
+mod post;
+mod problem;
+mod query;
+mod route;
 
+pub use admission::{Caller, Unverified, Verify};
+pub use answer::{Paged, Reply, Versioned, page};
+pub use body::{Body, JSON_LIMIT, PathId};
+pub use edge::{Edge, current_request_id, edge};
+pub use fields::{FieldError, Fields, Pointer, reason};
+pub use address::AddressBody;
+pub use module::{Module, Worker};
+pub use openapi::document;
+pub use post::Post;
+pub use problem::Problem;
+pub use query::Query;
+pub use route::{Route, Takes, delete, get, head_of, patch, post, put, register};

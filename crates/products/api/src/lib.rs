@@ -1,1 +1,249 @@
+//! What others may ask of products, and hear from it.
+use kernel::{Call, CallError, Currency, Event, Id, Key, Keyed, Kind, Minor, Money, contract};
+use serde::Serialize;
+use std::{convert::Infallible, time::Duration};
+use uuid::Uuid;
 
+/// What a shop shows.
+#[derive(Debug)]
+pub enum Product {}
+impl Kind for Product {
+    const PREFIX: &'static str = "prod";
+}
+pub type ProductId = Id<Product>;
+
+/// What a shop sells: one combination of a product's options.
+#[derive(Debug)]
+pub enum Variant {}
+impl Kind for Variant {
+    const PREFIX: &'static str = "var";
+}
+pub type VariantId = Id<Variant>;
+
+/// What is held for one attempt to buy; whoever reserves chooses the id, so that asking again is the same.
+#[derive(Debug)]
+pub enum Reservation {}
+impl Kind for Reservation {
+    const PREFIX: &'static str = "resv";
+}
+pub type ReservationId = Id<Reservation>;
+
+/// What the shop sells, for carts and pages.
+#[contract(catalogue = "cleave.products.v1.Catalogue")]
+pub trait Catalogue {
+    /// At most [`MAX_LINES`] ids. What is not known is left out.
+    #[read(Peer)]
+    async fn quote(&self, call: &Call, variants: Vec<VariantId>) -> Result<Vec<Quote>, CallError<TooMany>>;
+    /// An active product by its slug, with what is available now.
+    #[read(Peer)]
+    async fn page(&self, call: &Call, slug: String) -> Result<Option<ProductPage>, CallError<Infallible>>;
+}
+
+/// What the shop may promise of its goods.
+#[contract(stock = "cleave.products.v1.Stock")]
+pub trait Stock {
+    /// Holds every line at its expected price, all or nothing, for `hold_for`. A second call with the same reservation
+    /// answers as the first.
+    #[idempotent(Peer)]
+    async fn reserve(&self, call: &Call, request: Reserve) -> Result<(), CallError<ReserveError>>;
+    /// The pivot: wins if the hold still stands; from then on it does not expire.
+    #[idempotent(Peer)]
+    async fn confirm(&self, call: &Call, reservation: ReservationId) -> Result<(), CallError<ConfirmError>>;
+    /// Frees what is held or confirmed, or leaves a tombstone where nothing is held yet.
+    #[idempotent(Peer)]
+    async fn release(&self, call: &Call, reservation: ReservationId) -> Result<(), CallError<ReleaseError>>;
+    /// What was confirmed leaves the house: lowers what is on hand and what is reserved.
+    #[idempotent(Peer)]
+    async fn ship(&self, call: &Call, reservation: ReservationId) -> Result<(), CallError<ShipError>>;
+}
+
+/// The most variants or lines that one call takes.
+pub const MAX_LINES: usize = 1000;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("more than {MAX_LINES} at once")]
+pub struct TooMany;
+
+/// What a variant is and costs today.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quote {
+    pub variant: VariantId,
+    pub product: ProductId,
+    /// The product's title, with the option values behind it where there are any.
+    pub title: String,
+    pub sku: Option<String>,
+    /// One a currency.
+    pub prices: Vec<Money>,
+    /// Its product is active.
+    pub sold: bool,
+}
+
+impl Quote {
+    pub fn price(&self, currency: Currency) -> Option<Minor> {
+        self.prices.iter().find(|price| price.currency == currency).map(|price| price.amount)
+    }
+}
+
+/// A product as a page shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProductPage {
+    pub id: ProductId,
+    pub slug: String,
+    pub title: String,
+    /// Sanitised HTML.
+    pub description: String,
+    /// Name and values, in the shop's order.
+    pub options: Vec<(String, Vec<String>)>,
+    pub categories: Vec<String>,
+    pub tags: Vec<String>,
+    /// Address and alternative text.
+    pub images: Vec<(String, String)>,
+    pub variants: Vec<PageVariant>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageVariant {
+    pub id: VariantId,
+    pub sku: Option<String>,
+    /// A value for each of the product's options, in their order.
+    pub values: Vec<String>,
+    pub prices: Vec<Money>,
+    /// `None`: stock is not tracked, it can always be bought.
+    pub available: Option<i64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reserve {
+    pub reservation: ReservationId,
+    pub currency: Currency,
+    /// Each variant once.
+    pub lines: Vec<ReserveLine>,
+    pub hold_for: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReserveLine {
+    pub variant: VariantId,
+    /// 1 or more.
+    pub quantity: i64,
+    /// The price that the buyer was shown.
+    pub unit_price: Minor,
+}
+
+impl Keyed for Reserve {
+    fn key(&self) -> Key {
+        self.reservation.into()
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReserveError {
+    #[error("not enough is left of {} variants", .0.len())]
+    OutOfStock(Vec<Short>),
+    /// A price moved, or a variant is no longer sold. Nothing is held.
+    #[error("{} prices have moved", .0.len())]
+    Changed(Vec<PriceNow>),
+    /// It was released or has expired before.
+    #[error("the reservation is over")]
+    Over,
+    /// No lines, too many, a variant twice, or a quantity below one.
+    #[error("the lines cannot be reserved")]
+    Invalid,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Short {
+    pub variant: VariantId,
+    pub available: i64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PriceNow {
+    pub variant: VariantId,
+    /// `None`: not sold in this currency any more.
+    pub price: Option<Minor>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfirmError {
+    #[error("the hold has expired or was released")]
+    Over,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReleaseError {
+    #[error("it was shipped")]
+    Shipped,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ShipError {
+    #[error("nothing is confirmed under this reservation")]
+    NotConfirmed,
+}
+
+/// Told of products.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum ProductEvent {
+    Created { product_id: ProductId },
+    Updated { product_id: ProductId, version: i64 },
+    Archived { product_id: ProductId, version: i64 },
+}
+
+impl Event for ProductEvent {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Created { .. } => "product.created",
+            Self::Updated { .. } => "product.updated",
+            Self::Archived { .. } => "product.archived",
+        }
+    }
+    fn subject(&self) -> Uuid {
+        match self {
+            Self::Created { product_id } | Self::Updated { product_id, .. } | Self::Archived { product_id, .. } => {
+                *product_id.uuid()
+            }
+        }
+    }
+}
+
+/// Told of stock.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum StockEvent {
+    /// Counted or adjusted by staff, or received with an import.
+    Changed { variant_id: VariantId, on_hand: i64, reserved: i64 },
+    Reserved { reservation_id: ReservationId, lines: Vec<StockLine> },
+    /// Freed again, by its owner or by time.
+    Released { reservation_id: ReservationId },
+    Confirmed { reservation_id: ReservationId },
+    Shipped { reservation_id: ReservationId },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct StockLine {
+    pub variant_id: VariantId,
+    pub quantity: i64,
+}
+
+impl Event for StockEvent {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Changed { .. } => "stock.changed",
+            Self::Reserved { .. } => "stock.reserved",
+            Self::Released { .. } => "stock.released",
+            Self::Confirmed { .. } => "stock.confirmed",
+            Self::Shipped { .. } => "stock.shipped",
+        }
+    }
+    fn subject(&self) -> Uuid {
+        match self {
+            Self::Changed { variant_id, .. } => *variant_id.uuid(),
+            Self::Reserved { reservation_id, .. }
+            | Self::Released { reservation_id }
+            | Self::Confirmed { reservation_id }
+            | Self::Shipped { reservation_id } => *reservation_id.uuid(),
+        }
+    }
+}

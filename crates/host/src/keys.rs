@@ -1,0 +1,74 @@
+//! Believing access tokens by users' published keys: kept here, asked for anew when a token names a key that is not.
+use kernel::{
+    Call, Clock, Principal, Time, Trace, async_trait,
+    token::{Keys, Rejected, Verified},
+};
+use std::{
+    sync::{Arc, Mutex, RwLock},
+    time::{Duration, Instant},
+};
+use users_api::Tokens;
+use web::{Unverified, Verify};
+
+/// An unknown key id asks users at once, but no more often than this: made-up ids must not become a load.
+const PAUSE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The keys that this process believes.
+pub struct KeyRing {
+    tokens: Arc<dyn Tokens>,
+    clock: Arc<dyn Clock>,
+    keys: RwLock<Arc<Keys>>,
+    asked: Mutex<Option<Instant>>,
+}
+
+impl KeyRing {
+    pub fn new(tokens: Arc<dyn Tokens>, clock: Arc<dyn Clock>) -> Self {
+        Self { tokens, clock, keys: RwLock::default(), asked: Mutex::new(None) }
+    }
+    fn held(&self) -> Arc<Keys> {
+        Arc::clone(&self.keys.read().expect("never poisoned"))
+    }
+    /// `false` when it was asked a moment ago. Old keys stay good while users is away.
+    async fn ask(&self) -> Result<bool, Unverified> {
+        {
+            let mut asked = self.asked.lock().expect("never poisoned");
+            if asked.is_some_and(|at| at.elapsed() < PAUSE) {
+                return Ok(false);
+            }
+            *asked = Some(Instant::now());
+        }
+        let call = Call::begin(Principal::Anonymous, Trace(0), PATIENCE);
+        match self.tokens.keys(&call, ()).await {
+            Ok(keys) => {
+                let fresh = Keys::new(keys.iter().map(|key| (key.id.as_str(), &key.key)));
+                *self.keys.write().expect("never poisoned") = Arc::new(fresh);
+                Ok(true)
+            }
+            Err(error) => {
+                *self.asked.lock().expect("never poisoned") = None;
+                tracing::warn!(%error, "users' keys cannot be had");
+                match error.split() {
+                    Ok(never) => match never {},
+                    Err(failure) => Err(Unverified::Failure(failure)),
+                }
+            }
+        }
+    }
+    fn now(&self) -> Time {
+        self.clock.now()
+    }
+}
+
+#[async_trait]
+impl Verify for KeyRing {
+    async fn verify(&self, token: &str) -> Result<Verified, Unverified> {
+        match self.held().verify(token, self.now()) {
+            Err(Rejected::UnknownKey) if self.ask().await? => self.held().verify(token, self.now()).map_err(Unverified::Rejected),
+            outcome => outcome.map_err(Unverified::Rejected),
+        }
+    }
+    fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+}

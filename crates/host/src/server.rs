@@ -1,0 +1,246 @@
+//! The listeners: the shop's own, and one for operators; graceful stop.
+use crate::{docs, telemetry::Metrics};
+use ::web::{Module, Problem, Verify, edge};
+use actix_web::{
+    App, HttpResponse, HttpServer,
+    dev::ServerHandle,
+    middleware::{Compat, from_fn},
+    web::{self, Data},
+};
+use database::Database;
+use kernel::Code;
+use serde::{Deserialize, Serialize};
+use std::{
+    io::Write,
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    sync::watch,
+    task::JoinHandle,
+    time::timeout,
+};
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HttpSettings {
+    /// Where the shop answers.
+    pub listen: String,
+    /// Where operators ask for `/metrics` and health; nowhere when empty. Keep it off the internet.
+    pub internal_listen: String,
+    /// Threads that answer; as many as there are cores when 0.
+    pub workers: usize,
+    /// Seconds that running requests get to end when the process is told to stop.
+    pub stop_seconds: u64,
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        Self { listen: "127.0.0.1:8080".into(), internal_listen: String::new(), workers: 0, stop_seconds: 30 }
+    }
+}
+
+/// Why a process cannot begin to serve.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("cannot listen on {address}: {source}; is another server running there?")]
+    Bind { address: String, source: std::io::Error },
+    #[error("cannot start the server: {0}")]
+    Start(#[from] std::io::Error),
+    #[error("the server does not answer on {0}")]
+    Silent(SocketAddr),
+}
+
+/// Modules, ready to be served.
+pub struct Server {
+    pub modules: Vec<Module>,
+    pub verify: Arc<dyn Verify>,
+    pub settings: HttpSettings,
+    /// The OpenAPI document.
+    pub openapi: String,
+    pub metrics: Metrics,
+    /// Routes beside the modules', such as the demonstration's pictures.
+    pub extra: fn(&mut web::ServiceConfig),
+}
+
+impl Server {
+    /// Serves until told to stop by SIGTERM or Ctrl-C: then takes nothing new, ends what runs, stops the workers and
+    /// closes the databases.
+    pub async fn run(self) -> Result<(), StartError> {
+        let listener = bind(&self.settings.listen)?;
+        let internal = Some(&self.settings.internal_listen).filter(|address| !address.is_empty()).map(|address| bind(address));
+        let (address, internal) = (listener.local_addr()?, internal.transpose()?);
+        let databases: Vec<Database> = self.modules.iter().flat_map(|module| module.databases.clone()).collect();
+        let grace = self.settings.stop_seconds;
+        let (stop, stopping) = watch::channel(false);
+        let workers = self.start_workers(&stopping);
+
+        let mut servers: Vec<JoinHandle<std::io::Result<()>>> = Vec::new();
+        let mut handles: Vec<ServerHandle> = Vec::new();
+        let metrics = self.metrics.clone();
+        let internal_address = internal.as_ref().map(TcpListener::local_addr).transpose()?;
+        let server = self.shop(listener)?;
+        handles.push(server.handle());
+        servers.push(tokio::spawn(server));
+        if let Some(internal) = internal {
+            let server = operators(internal, metrics, databases.clone())?;
+            handles.push(server.handle());
+            servers.push(tokio::spawn(server));
+        }
+        until_answering(address).await?;
+        say(&format!("listening on http://{address}"))?;
+        if let Some(address) = internal_address {
+            say(&format!("metrics on http://{address}/metrics"))?;
+        }
+
+        told_to_stop().await?;
+        tracing::info!(grace, "stopping: running requests end first");
+        let stopped = futures(handles.iter().map(|handle| handle.stop(true)));
+        if timeout(Duration::from_secs(grace), stopped).await.is_err() {
+            tracing::warn!("some requests did not end in time");
+        }
+        let _ = stop.send(true); // no receiver: no workers
+        for worker in workers {
+            let _ = timeout(Duration::from_secs(grace), worker).await;
+        }
+        for database in databases {
+            database.close().await;
+        }
+        tracing::info!("stopped");
+        Ok(())
+    }
+
+    fn shop(self, listener: TcpListener) -> Result<actix_web::dev::Server, StartError> {
+        let Self { modules, verify, settings, openapi, extra, .. } = self;
+        let verify: Data<dyn Verify> = Data::from(verify);
+        let openapi = web::Bytes::from(openapi);
+        let databases: Vec<Database> = modules.iter().flat_map(|module| module.databases.clone()).collect();
+        let workers = if settings.workers == 0 { std::thread::available_parallelism().map_or(2, usize::from) } else { settings.workers };
+        let app = move || {
+            let (modules, verify, openapi, databases) = (modules.clone(), verify.clone(), openapi.clone(), databases.clone());
+            App::new()
+                .app_data(verify)
+                .configure(move |config| {
+                    health(databases, config);
+                    docs::configure(openapi, config);
+                    modules.iter().for_each(|module| module.configure(config));
+                    extra(config);
+                })
+                .default_service(web::to(not_served))
+                .wrap(Compat::new(from_fn(edge)))
+        };
+        let server = HttpServer::new(app).workers(workers).disable_signals().shutdown_timeout(settings.stop_seconds);
+        Ok(server.client_request_timeout(Duration::from_secs(10)).listen(listener)?.run())
+    }
+
+    fn start_workers(&self, stopping: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
+        let all = self.modules.iter().flat_map(|module| module.workers.clone());
+        all.map(|worker| {
+            let mut stopping = stopping.clone();
+            tokio::spawn(async move {
+                loop {
+                    worker.turn().await;
+                    tokio::select! {
+                        () = tokio::time::sleep(worker.every) => (),
+                        _ = stopping.changed() => return,
+                    }
+                }
+            })
+        })
+        .collect()
+    }
+}
+
+async fn futures(all: impl Iterator<Item = impl Future<Output = ()>>) {
+    for one in all {
+        one.await;
+    }
+}
+
+fn bind(address: &str) -> Result<TcpListener, StartError> {
+    let bound = TcpListener::bind(address).and_then(|listener| listener.set_nonblocking(true).map(|()| listener));
+    bound.map_err(|source| StartError::Bind { address: address.to_owned(), source })
+}
+
+/// Standard output is for whoever started us: it may wait for this line.
+fn say(line: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}")?;
+    out.flush()
+}
+
+async fn told_to_stop() -> std::io::Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+    }
+}
+
+/// Asks the listener itself, so that the line "listening" is true.
+async fn until_answering(address: SocketAddr) -> Result<(), StartError> {
+    let ask = async {
+        loop {
+            if answers(address).await.unwrap_or(false) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(Duration::from_secs(10), ask).await.map_err(|_| StartError::Silent(address))
+}
+
+async fn answers(address: SocketAddr) -> std::io::Result<bool> {
+    let ip = if address.ip().is_unspecified() { std::net::Ipv4Addr::LOCALHOST.into() } else { address.ip() };
+    let mut stream = tokio::net::TcpStream::connect((ip, address.port())).await?;
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await?;
+    let mut head = [0; 12];
+    stream.read_exact(&mut head).await?;
+    Ok(head.ends_with(b" 200"))
+}
+
+async fn not_served() -> Result<HttpResponse, Problem> {
+    Err(Code::NotServedHere.into())
+}
+
+/// Alive: the process answers. Ready: its databases do too.
+fn health(databases: Vec<Database>, config: &mut web::ServiceConfig) {
+    let ready = move || {
+        let databases = databases.clone();
+        async move {
+            let mut down = Vec::new();
+            for database in &databases {
+                if let Err(error) = database.ping().await {
+                    tracing::warn!(database = database.name(), %error, "not ready");
+                    down.push(database.name());
+                }
+            }
+            if down.is_empty() {
+                HttpResponse::Ok().json(serde_json::json!({ "status": "ready" }))
+            } else {
+                HttpResponse::ServiceUnavailable().json(serde_json::json!({ "status": "not ready", "databases": down }))
+            }
+        }
+    };
+    config
+        .route("/healthz", web::get().to(|| async { HttpResponse::Ok().json(serde_json::json!({ "status": "ok" })) }))
+        .route("/readyz", web::get().to(ready));
+}
+
+fn operators(listener: TcpListener, metrics: Metrics, databases: Vec<Database>) -> Result<actix_web::dev::Server, StartError> {
+    let app = move || {
+        let (metrics, databases) = (metrics.clone(), databases.clone());
+        let render = move || {
+            let text = metrics.render();
+            async move { HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(text) }
+        };
+        App::new()
+            .configure(move |config| health(databases, config))
+            .route("/metrics", web::get().to(render))
+            .default_service(web::to(not_served))
+            .wrap(from_fn(edge))
+    };
+    Ok(HttpServer::new(app).workers(1).disable_signals().shutdown_timeout(1).listen(listener)?.run())
+}

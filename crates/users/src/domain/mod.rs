@@ -1,0 +1,4 @@
+//! Pure types and rules. No async, no I/O.
+pub(crate) mod account;
+pub(crate) mod roles;
+pub(crate) mod secret;

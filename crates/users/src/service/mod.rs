@@ -1,0 +1,143 @@
+//! The use cases of users, one a function.
+mod accounts;
+mod addresses;
+mod passwords;
+mod sessions;
+mod traits;
+mod tokens;
+
+use crate::{domain::account::User, store};
+use database::{Database, once};
+use kernel::{Call, Clock, Principal, Time};
+use passwords::Hasher;
+use serde::Deserialize;
+use std::{sync::Arc, time::Duration};
+use tokens::Signer;
+use users_api::{Accounts, Tokens, UserId};
+use web::{Module, Worker};
+
+pub(crate) use accounts::{NewAccount, OwnChanges, PageError};
+pub(crate) use sessions::Tokens as SessionTokens;
+
+/// How users behaves.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Seconds that an access token is believed.
+    pub access_token_seconds: u64,
+    /// Days after which a session that was not used must sign in again.
+    pub session_days: u64,
+    /// Threads that hash passwords: each keeps a core busy and 19 MiB of memory while it works.
+    pub password_threads: usize,
+    /// Sign-ins that wait for a thread; beyond them 429.
+    pub password_queue: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { access_token_seconds: 900, session_days: 30, password_threads: 2, password_queue: 64 }
+    }
+}
+
+/// The domain. Cheap to clone.
+#[derive(Clone)]
+pub struct Users(pub(crate) Arc<Service>);
+
+pub(crate) struct Service {
+    db: Database,
+    clock: Arc<dyn Clock>,
+    hasher: Hasher,
+    signer: Signer,
+    settings: Settings,
+}
+
+impl Users {
+    /// `db` is migrated. Makes the first signing key where there is none.
+    pub async fn open(db: Database, clock: Arc<dyn Clock>, settings: Settings) -> Result<Self, database::Error> {
+        let signer = Signer::open(&db, clock.now()).await?;
+        let hasher = Hasher::new(settings.password_threads, settings.password_queue);
+        Ok(Self(Arc::new(Service { db, clock, hasher, signer, settings })))
+    }
+    pub fn tokens(&self) -> Arc<dyn Tokens> {
+        self.0.clone()
+    }
+    pub fn accounts(&self) -> Arc<dyn Accounts> {
+        self.0.clone()
+    }
+    pub fn module(&self) -> Module {
+        let service = Arc::clone(&self.0);
+        let purge = move || {
+            let service = Arc::clone(&service);
+            async move { service.purge().await }
+        };
+        Module::new("users", crate::http::routes(), Arc::clone(&self.0)).on(self.0.db.clone()).worker(Worker::new("users-purge", Duration::from_secs(3600), purge))
+    }
+    /// Whether anybody could administrate the shop.
+    pub async fn has_administrator(&self) -> Result<bool, database::Error> {
+        Ok(!self.0.db.read(store::users::administrators).await?.is_empty())
+    }
+}
+
+/// Why a use case of users came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("an account with this address exists")]
+    EmailTaken,
+    #[error("the address or the password is wrong")]
+    InvalidCredentials,
+    /// Too many passwords wait to be hashed.
+    #[error("too many sign-ins at once")]
+    Crowded,
+    #[error("the refresh token is not valid")]
+    InvalidRefreshToken,
+    #[error("the refresh token was used before")]
+    RefreshTokenReused,
+    #[error("not found")]
+    NotFound,
+    #[error("changed since it was read")]
+    Stale,
+    #[error("nobody would administrate the shop")]
+    LastAdministrator,
+    #[error("a user has {MAX_ADDRESSES} addresses at most")]
+    TooManyAddresses,
+    #[error(transparent)]
+    Once(#[from] once::Refused),
+    #[error(transparent)]
+    Database(#[from] database::Error),
+}
+
+/// Addresses a user may have.
+pub(crate) const MAX_ADDRESSES: i64 = 100;
+
+impl Service {
+    fn now(&self) -> Time {
+        self.clock.now()
+    }
+    async fn purge(&self) {
+        let before = self.now();
+        let purged = self.db.write(move |tx| {
+            store::sessions::purge(tx, before)?;
+            once::purge(tx)
+        });
+        if let Err(error) = purged.await {
+            tracing::warn!(%error, "old sessions and idempotency records stay until the next turn");
+        }
+    }
+}
+
+/// The signed-in user; routes that need one do not let others in.
+fn me(call: &Call) -> Result<UserId, Error> {
+    call.principal.user().ok_or(Error::NotFound)
+}
+
+fn session(call: &Call) -> Option<crate::domain::account::SessionId> {
+    match &call.principal {
+        Principal::User(user) => Some(user.session().into()),
+        Principal::Anonymous | Principal::Guest(_) => None,
+    }
+}
+
+/// What an update that met no row means: not there, or there in another version.
+fn missing(there: Option<User>) -> Error {
+    if there.is_some() { Error::Stale } else { Error::NotFound }
+}

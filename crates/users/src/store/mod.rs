@@ -1,0 +1,7 @@
+//! diesel: domain types in and out, rows never leave.
+mod schema;
+
+pub(crate) mod addresses;
+pub(crate) mod keys;
+pub(crate) mod sessions;
+pub(crate) mod users;

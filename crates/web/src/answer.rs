@@ -1,0 +1,158 @@
+//! Answers: plain JSON, pages, and things with a version.
+use crate::Problem;
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{StatusCode, header::HeaderMap},
+};
+use kernel::{Code, Page};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// An answer as data: it can be sent, or kept with an Idempotency-Key and sent again byte for byte.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    head: Head,
+    body: Vec<u8>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Head {
+    status: u16,
+    headers: Vec<(String, String)>,
+}
+
+impl Reply {
+    pub fn json(status: u16, body: &impl Serialize) -> Self {
+        Self::of(status, "application/json", serde_json::to_vec(body).expect("a DTO is plain data"))
+    }
+    pub(crate) fn problem(status: u16, body: Vec<u8>) -> Self {
+        Self::of(status, "application/problem+json", body)
+    }
+    fn of(status: u16, media: &str, body: Vec<u8>) -> Self {
+        Self { head: Head { status, headers: vec![("content-type".into(), media.into())] }, body }
+    }
+    /// Nothing to say: 204.
+    pub fn empty() -> Self {
+        Self { head: Head { status: 204, headers: Vec::new() }, body: Vec::new() }
+    }
+    #[must_use]
+    pub fn header(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.head.headers.push((name.into(), value.into()));
+        self
+    }
+    #[must_use]
+    pub fn location(self, path: impl Into<String>) -> Self {
+        self.header("location", path)
+    }
+    /// The tag of a thing with a version: `"<version>-<hash>"`.
+    #[must_use]
+    pub fn etag(self, version: i64) -> Self {
+        let tag = tag(version, &self.body);
+        self.header("etag", tag)
+    }
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// How it is kept: the head's length, the head, the body.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let head = serde_json::to_vec(&self.head).expect("a head is plain data");
+        let mut bytes = u32::try_from(head.len()).expect("a head is small").to_be_bytes().to_vec();
+        bytes.extend(head);
+        bytes.extend(&self.body);
+        bytes
+    }
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (length, rest) = bytes.split_first_chunk::<4>()?;
+        let (head, body) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
+        Some(Self { head: serde_json::from_slice(head).ok()?, body: body.to_vec() })
+    }
+}
+
+impl From<Reply> for HttpResponse {
+    fn from(reply: Reply) -> Self {
+        let status = StatusCode::from_u16(reply.head.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut answer = Self::build(status);
+        for (name, value) in reply.head.headers {
+            answer.insert_header((name, value));
+        }
+        answer.body(reply.body)
+    }
+}
+
+fn tag(version: i64, body: &[u8]) -> String {
+    let hash: String = Sha256::digest(body)[..8].iter().map(|b| format!("{b:02x}")).collect();
+    format!("\"{version}-{hash}\"")
+}
+
+/// A thing with a version, as it is read and conditionally changed.
+pub struct Versioned;
+
+impl Versioned {
+    /// 200 with its tag, or 304 when the client has just this.
+    pub fn read(request: &HttpRequest, version: i64, body: &impl Serialize) -> HttpResponse {
+        let body = serde_json::to_vec(body).expect("a DTO is plain data");
+        let tag = tag(version, &body);
+        let known = listed(request.headers(), "if-none-match").any(|held| held == "*" || held.trim_start_matches("W/") == tag);
+        if known {
+            return HttpResponse::NotModified().insert_header(("etag", tag)).finish();
+        }
+        HttpResponse::Ok().content_type("application/json").insert_header(("etag", tag)).body(body)
+    }
+    /// The version that `If-Match` asks for. `*` and no header ask for none.
+    pub fn expected(request: &HttpRequest) -> Result<Option<i64>, Problem> {
+        let mut tags = listed(request.headers(), "if-match");
+        let Some(first) = tags.next() else { return Ok(None) };
+        if first == "*" {
+            return Ok(None);
+        }
+        let version = first.strip_prefix('"').and_then(|tag| tag.split(['-', '"']).next()?.parse().ok());
+        match (version, tags.next()) {
+            (Some(version), None) => Ok(Some(version)),
+            _ => Err(Problem::new(Code::InvalidHeader, "If-Match takes one ETag as it was given, or *.")),
+        }
+    }
+}
+
+fn listed<'a>(headers: &'a HeaderMap, name: &'static str) -> impl Iterator<Item = &'a str> {
+    headers.get_all(name).filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(',').map(str::trim))
+}
+
+/// One page of a list, as it is sent.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Paged<T> {
+    pub items: Vec<T>,
+    /// Goes on after the last item; null at the end.
+    pub next: Option<String>,
+    /// With `?count=true`: how many there are, up to 10,000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
+    /// There are more than were counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count_capped: Option<bool>,
+}
+
+/// A page of domain things as a page of DTOs.
+pub fn page<T, D>(page: Page<T>, dto: impl FnMut(T) -> D) -> Paged<D> {
+    let capped = page.count.map(|count| count > Page::<T>::COUNT_CAP);
+    let count = page.count.map(|count| count.min(Page::<T>::COUNT_CAP));
+    Paged {
+        items: page.items.into_iter().map(dto).collect(),
+        next: page.next.map(|cursor| cursor.as_str().to_owned()),
+        count,
+        count_capped: capped,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kept_reply_comes_back_byte_for_byte() {
+        let reply = Reply::json(201, &["ä", "\u{0}"]).location("/v1/things/1").etag(3);
+        assert_eq!(Reply::from_bytes(&reply.to_bytes()), Some(reply));
+        assert_eq!(Reply::from_bytes(b"\0\0\0\x09{}"), None);
+        assert_eq!(Reply::from_bytes(b"x"), None);
+    }
+}

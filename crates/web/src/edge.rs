@@ -1,0 +1,104 @@
+//! What happens to every request of a listener: an id, a trace, a span, a log line, a measure; and problems only as documents.
+use crate::Problem;
+use actix_web::{
+    Error, HttpMessage, HttpResponse, ResponseError,
+    body::{EitherBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    http::header::{HeaderName, HeaderValue},
+    middleware::Next,
+};
+use kernel::{Code, Trace};
+use std::time::Instant;
+use uuid::Uuid;
+
+/// What the edge knows of a request.
+#[derive(Clone, Debug)]
+pub struct Edge {
+    pub request_id: String,
+    pub trace: Trace,
+}
+
+tokio::task_local! { static CURRENT: String; }
+
+/// The id of the request that this task answers; empty outside of one.
+pub fn current_request_id() -> String {
+    CURRENT.try_with(Clone::clone).unwrap_or_default()
+}
+
+/// Wraps a whole application.
+pub async fn edge<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
+    let started = Instant::now();
+    let edge = Edge { request_id: request_id(&request), trace: trace(&request) };
+    let span = tracing::info_span!("request", request_id = %edge.request_id, trace = %format!("{:032x}", edge.trace.0));
+    request.extensions_mut().insert(edge.clone());
+    let kept = request.request().clone();
+    let work = async move {
+        match next.call(request).await {
+            Ok(answer) => answer.map_into_left_body(),
+            Err(error) => ServiceResponse::new(kept, shown(&error)).map_into_right_body(),
+        }
+    };
+    let mut answer = CURRENT.scope(edge.request_id.clone(), tracing::Instrument::instrument(work, span.clone())).await;
+    let headers = answer.headers_mut();
+    let name = |text| HeaderName::from_static(text);
+    if let Ok(id) = HeaderValue::from_str(&edge.request_id) {
+        headers.insert(name("x-request-id"), id);
+    }
+    if let Ok(parent) = HeaderValue::from_str(&traceparent(edge.trace)) {
+        headers.insert(name("traceparent"), parent);
+    }
+    headers.insert(name("x-content-type-options"), HeaderValue::from_static("nosniff"));
+    span.in_scope(|| observe(&answer, started));
+    Ok(answer)
+}
+
+fn observe<B>(answer: &ServiceResponse<B>, started: Instant) {
+    let (request, status) = (answer.request(), answer.status().as_u16());
+    let route = request.match_pattern().unwrap_or_else(|| "none".into());
+    let (method, seconds) = (request.method().to_string(), started.elapsed());
+    tracing::info!(target: "cleave::access", method, path = request.path(), route, status, micros = seconds.as_micros(), "answered");
+    metrics::histogram!("cleave_http_seconds", "method" => method, "route" => route, "status" => status.to_string()).record(seconds);
+}
+
+/// Any error as a problem document: actix's own (a path that is no UTF-8, a payload that breaks off) as well.
+fn shown(error: &Error) -> HttpResponse {
+    if let Some(problem) = error.as_error::<Problem>() {
+        return problem.error_response();
+    }
+    let status = error.as_response_error().status_code();
+    let code = match status.as_u16() {
+        404 => Code::NotFound,
+        405 => Code::MethodNotAllowed,
+        413 => Code::BodyTooLarge,
+        415 => Code::UnsupportedMediaType,
+        400..=499 => Code::MalformedRequest,
+        _ => return Problem::internal(error).error_response(),
+    };
+    Problem::from(code).error_response()
+}
+
+/// The caller's own id where it is a plain word, or a new one.
+fn request_id(request: &ServiceRequest) -> String {
+    let given = request.headers().get("x-request-id").and_then(|v| v.to_str().ok());
+    let plain = |id: &&str| (8..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    given.filter(plain).map_or_else(|| Uuid::now_v7().simple().to_string(), str::to_owned)
+}
+
+/// W3C trace context: `00-<trace>-<span>-<flags>`. A header that is not understood begins a new trace.
+fn trace(request: &ServiceRequest) -> Trace {
+    let given = request.headers().get("traceparent").and_then(|v| v.to_str().ok()).and_then(|text| {
+        let mut parts = text.split('-');
+        let (version, trace) = (parts.next()?, parts.next()?);
+        let fits = version.len() == 2 && version != "ff" && trace.len() == 32 && parts.next()?.len() == 16;
+        fits.then(|| u128::from_str_radix(trace, 16).ok()).flatten().filter(|id| *id != 0)
+    });
+    Trace(given.unwrap_or_else(|| Uuid::now_v7().as_u128()))
+}
+
+fn traceparent(trace: Trace) -> String {
+    let span = Uuid::now_v7().as_u128() as u64;
+    format!("00-{:032x}-{:016x}-01", trace.0, span)
+}

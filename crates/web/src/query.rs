@@ -1,0 +1,68 @@
+//! Query parameters, read one by one; what nobody read is refused, so that a misspelt filter never answers with everything.
+use crate::Problem;
+use actix_web::{FromRequest, HttpRequest, dev::Payload};
+use kernel::Code;
+use std::{
+    collections::HashMap,
+    fmt::Display,
+    future::{Ready, ready},
+    str::FromStr,
+};
+
+/// The parameters of a request; each is taken once, then [`end`](Self::end) complains of the rest.
+pub struct Query(HashMap<String, String>);
+
+impl Query {
+    /// Characters that any one value may have.
+    const LONGEST: usize = 512;
+
+    pub fn text(&mut self, name: &str) -> Result<Option<String>, Problem> {
+        let value = self.0.remove(name);
+        match value {
+            Some(value) if value.len() > Self::LONGEST || value.contains('\0') => Err(wrong(name, "too long or not text")),
+            value => Ok(value),
+        }
+    }
+    pub fn parse<T: FromStr<Err: Display>>(&mut self, name: &str) -> Result<Option<T>, Problem> {
+        let parse = |text: String| text.parse().map_err(|why| wrong(name, why));
+        self.text(name)?.map(parse).transpose()
+    }
+    /// `?limit=` 1..100, 20 when not given.
+    pub fn limit(&mut self) -> Result<usize, Problem> {
+        let limit = self.parse::<usize>("limit")?.unwrap_or(20);
+        if (1..=100).contains(&limit) { Ok(limit) } else { Err(wrong("limit", "1 to 100")) }
+    }
+    pub fn cursor(&mut self) -> Result<Option<String>, Problem> {
+        self.text("cursor").map_err(|_| Code::InvalidCursor.into())
+    }
+    pub fn flag(&mut self, name: &str) -> Result<bool, Problem> {
+        Ok(self.parse(name)?.unwrap_or(false))
+    }
+    pub fn end(self) -> Result<(), Problem> {
+        match self.0.into_keys().min() {
+            Some(name) => Err(wrong(&name, "not a parameter of this path")),
+            None => Ok(()),
+        }
+    }
+}
+
+fn wrong(name: &str, why: impl Display) -> Problem {
+    let shown: String = name.chars().filter(|c| !c.is_control()).take(40).collect();
+    Problem::new(Code::InvalidQuery, format!("{shown}: {why}."))
+}
+
+impl FromRequest for Query {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let pairs: Result<Vec<(String, String)>, _> = serde_urlencoded::from_str(request.query_string());
+        ready(match pairs {
+            Ok(pairs) => {
+                let count = pairs.len();
+                let query: HashMap<_, _> = pairs.into_iter().collect();
+                if query.len() == count { Ok(Self(query)) } else { Err(Problem::new(Code::InvalidQuery, "A parameter is given twice.")) }
+            }
+            Err(_) => Err(Problem::new(Code::InvalidQuery, "The query cannot be read.")),
+        })
+    }
+}
