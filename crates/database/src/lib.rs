@@ -1,1 +1,42 @@
+//! SQLite and PostgreSQL behind one diesel connection.
+//!
+//! A store function is plain diesel over [`Conn`], written and compiled once; [`Database`] runs it on threads of its
+//! own, a unit of work in a transaction. [`migrate`] makes the tables, [`provision`] the roles that keep domains apart.
+//! Every domain's database also has the tables behind [`once`] (idempotent requests) and [`outbox`] (events).
+//!
+//! It knows no domain, no HTTP and no configuration file. Uniqueness is a `CREATE UNIQUE INDEX name` and every CHECK
+//! has a CONSTRAINT name, in the migrations of both databases: errors are told apart by these names.
+mod backend;
+mod chunks;
+mod conn;
+mod error;
+mod executor;
+mod location;
+mod lock;
+mod meter;
+mod migrate;
+mod now;
+pub mod once;
+pub mod outbox;
+mod provision;
+mod rows;
+pub mod schema;
+mod types;
 
+pub use backend::Db;
+pub use chunks::chunks;
+pub use conn::Conn;
+pub use database_embed::migrations;
+pub use error::{Error, Result, Violates, violated};
+pub use executor::{Database, Settings};
+pub use location::{BadLocation, Location};
+pub use lock::{DataDirLock, lock_data_dir};
+pub use migrate::{Migrations, migrate, pending};
+pub use now::{Moved, Now};
+pub use provision::{provision, provision_for};
+
+#[doc(hidden)] // what `migrations!` expands to
+pub use diesel_migrations;
+
+// They choose what diesel links: SQLite and libpq built in, the latter with TLS.
+use {libsqlite3_sys as _, openssl_sys as _, pq_sys as _};

@@ -1,0 +1,187 @@
+//! `db.read(|conn| ..).await`, `db.write(|tx| ..).await`: threads of their own, one unit of work a job.
+//!
+//! A unit is one transaction and does nothing but talk to the database: it may run again (a deadlock, a batch that
+//! failed), hence `Fn`. A caller who goes away changes nothing: the unit runs to its end or not at all. The queue is
+//! bounded: a full one answers [`Error::Busy`] at once. Nothing here blocks a thread of the async runtime.
+mod postgres;
+mod sqlite;
+mod unit;
+
+pub(crate) use postgres::session;
+pub(crate) use sqlite::session as sqlite_session;
+
+use crate::{
+    conn::Conn,
+    error::{Error, Result},
+    location::Location,
+    meter::Meter,
+};
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use std::{
+    sync::{Arc, Mutex, RwLock},
+    thread::JoinHandle,
+    time::Instant,
+};
+use tokio::sync::oneshot;
+use unit::{Unit, Work};
+
+/// How much of the machine a domain's database may use.
+#[derive(Debug, Clone, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Units that may wait; more are refused.
+    pub queue: usize,
+    /// SQLite: threads that read. One writes.
+    pub readers: usize,
+    /// PostgreSQL: connections, a thread each.
+    pub threads: usize,
+}
+impl Default for Settings {
+    fn default() -> Self {
+        Self { queue: 1024, readers: 3, threads: 8 }
+    }
+}
+
+/// A domain's database. Cheap to clone.
+#[derive(Clone)]
+pub struct Database(Arc<Inner>);
+
+struct Inner {
+    lanes: RwLock<Option<Lanes>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    meter: Meter,
+}
+#[derive(Clone)]
+struct Lanes {
+    reads: Sender<Box<dyn Work>>,
+    writes: Sender<Box<dyn Work>>,
+}
+
+impl Database {
+    /// Opens the database of the domain `name`, after its migrations: the names of its constraints are read here.
+    /// Fails when the first connection does; later ones are made again as needed.
+    pub fn open(location: &Location, name: &'static str, settings: Settings) -> Result<Self> {
+        let (writes, write_queue) = bounded(settings.queue.max(1));
+        let meter = Meter::new(name);
+        let mut threads = Vec::new();
+        let reads = match location.clone() {
+            Location::Sqlite { file } => {
+                let (reads, read_queue) = bounded(settings.queue.max(1));
+                let writer = sqlite::connect(&file, false, &meter)?;
+                let queue = Queue::new(write_queue, &meter);
+                threads.push(spawn(name, "write", move || sqlite::write_groups(writer, &queue)));
+                for _ in 0..settings.readers.max(1) {
+                    let (reader, queue) =
+                        (sqlite::connect(&file, true, &meter)?, Queue::new(read_queue.clone(), &meter));
+                    threads.push(spawn(name, "read", move || sqlite::read_each(reader, &queue)));
+                }
+                reads
+            }
+            Location::Postgres { url, schema, role } => {
+                let meter = meter.clone();
+                let connect = Arc::new(move || postgres::connect(&url, &schema, role.as_deref(), &meter));
+                let mut first = Some(connect()?);
+                for _ in 0..settings.threads.max(1) {
+                    let (conn, connect) = (first.take(), connect.clone());
+                    let queue = Queue::new(write_queue.clone(), &Meter::new(name));
+                    threads.push(spawn(name, "any", move || postgres::serve(conn, &*connect, &queue)));
+                }
+                writes.clone()
+            }
+        };
+        let lanes = RwLock::new(Some(Lanes { reads, writes }));
+        Ok(Self(Arc::new(Inner { lanes, threads: Mutex::new(threads), meter })))
+    }
+
+    /// Runs `unit` against committed data. It may not write.
+    ///
+    /// On SQLite the whole unit sees one snapshot; on PostgreSQL each statement sees the newest.
+    pub async fn read<T, E, F>(&self, unit: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: FnOnce(&mut Conn) -> Result<T, E> + Send + 'static,
+    {
+        let mut unit = Some(unit);
+        let once = move |conn: &mut Conn| (unit.take().expect("reads run once"))(conn);
+        self.submit(false, once).await
+    }
+
+    /// Runs `unit` in a transaction: `Ok` commits, `Err` and panics roll back. It may run more than once, so it does
+    /// nothing but talk to the database. A caller who goes away changes nothing.
+    pub async fn write<T, E, F>(&self, unit: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: Fn(&mut Conn) -> Result<T, E> + Send + 'static,
+    {
+        self.submit(true, unit).await
+    }
+
+    async fn submit<T, E, F>(&self, writes: bool, unit: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: FnMut(&mut Conn) -> Result<T, E> + Send + 'static,
+    {
+        let lanes = self.0.lanes.read().expect("never poisoned").clone();
+        let lanes = lanes.ok_or_else(|| Error::Unavailable("shut down".into()))?;
+        let (lane, meter) = (if writes { &lanes.writes } else { &lanes.reads }, &self.0.meter);
+        let (reply, answer) = oneshot::channel();
+        let asked = Instant::now();
+        meter.queue.increment(1.0);
+        lane.try_send(Box::new(Unit { unit, writes, kept: None, reply })).map_err(|refused| {
+            meter.queue.decrement(1.0);
+            match refused {
+                TrySendError::Full(_) => Error::Busy,
+                TrySendError::Disconnected(_) => Error::Unavailable("shut down".into()),
+            }
+        })?;
+        drop(lanes); // or closing would wait for this caller
+        let answer = answer.await.unwrap_or_else(|_| Err(Error::Unknown("the database thread ended".into()).into()));
+        meter.seconds(writes).record(asked.elapsed());
+        answer
+    }
+
+    /// Takes nothing new, finishes what is queued.
+    pub async fn close(&self) {
+        self.0.lanes.write().expect("never poisoned").take();
+        let threads = std::mem::take(&mut *self.0.threads.lock().expect("never poisoned"));
+        let joined = tokio::task::spawn_blocking(move || threads.into_iter().for_each(|t| drop(t.join())));
+        joined.await.expect("joining does not panic");
+    }
+}
+
+/// The end of a lane where units are taken.
+struct Queue {
+    units: Receiver<Box<dyn Work>>,
+    meter: Meter,
+}
+impl Queue {
+    fn new(units: Receiver<Box<dyn Work>>, meter: &Meter) -> Self {
+        Self { units, meter: meter.clone() }
+    }
+    /// Waits for a unit; `None` when the database was closed and nothing is left.
+    fn next(&self) -> Option<Box<dyn Work>> {
+        let unit = self.units.recv().ok()?;
+        self.meter.queue.decrement(1.0);
+        Some(unit)
+    }
+    /// One that waits already.
+    fn waiting(&self) -> Option<Box<dyn Work>> {
+        let unit = self.units.try_recv().ok()?;
+        self.meter.queue.decrement(1.0);
+        Some(unit)
+    }
+    /// Answers a unit; a write counts once, however often it ran.
+    fn answer(&self, unit: Box<dyn Work>, fate: Result<()>) {
+        if unit.writes() {
+            self.meter.transactions.increment(1);
+        }
+        unit.answer(fate);
+    }
+}
+
+fn spawn(database: &str, job: &str, run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
+    std::thread::Builder::new().name(format!("{database}-{job}")).spawn(run).expect("a thread can be started")
+}

@@ -1,0 +1,142 @@
+//! PostgreSQL: a few threads, a connection each, one queue for reads and writes.
+//!
+//! A write is a transaction; a deadlock or a serialisation failure runs it again, a few times, then answers `Busy`.
+//! Rows in id order stay the rule: the retry is a net. A read runs in autocommit. A connection that is gone before the
+//! commit has done nothing (`Unavailable`); at the commit nobody knows (`Unknown`). The next unit gets a new one.
+use super::{
+    Queue,
+    unit::{Ran, Work, commit, swallowed},
+};
+use crate::{
+    conn::Conn,
+    error::{Error, Result, Trouble},
+    location::quoted,
+    meter::Meter,
+};
+use diesel::{
+    PgConnection,
+    connection::{Connection as _, SimpleConnection as _},
+};
+use std::time::Duration;
+
+/// Runs of one unit.
+const TRIES: u32 = 5;
+
+/// A session as the domain's own role, in its own schema.
+pub(crate) fn session(url: &str, schema: &str, role: Option<&str>) -> Result<PgConnection> {
+    let mut conn = PgConnection::establish(&patient(url)).map_err(|e| Error::Unavailable(e.to_string()))?;
+    // A deadlock is known by its English text. Only a superuser, or whoever was granted it, may ask for English; others
+    // live with the server's setting. By itself, so that a refusal undoes nothing.
+    let _ = conn.batch_execute("SET lc_messages TO 'C'");
+    let role = role.map(|role| format!("SET ROLE {};", quoted(role))).unwrap_or_default();
+    let (path, name) = (quoted(schema), quoted(&format!("cleave-{schema}")));
+    conn.batch_execute(&format!("{role} SET search_path TO {path}; SET application_name TO {name};"))
+        .map_err(|e| Error::Unavailable(e.to_string()))?;
+    Ok(conn)
+}
+
+/// A server that does not answer must not hold a thread for long, unless the URL says how long.
+fn patient(url: &str) -> String {
+    let separator = if url.contains('?') { '&' } else { '?' };
+    if url.contains("connect_timeout=") { url.into() } else { format!("{url}{separator}connect_timeout=5") }
+}
+
+pub(super) fn connect(url: &str, schema: &str, role: Option<&str>, meter: &Meter) -> Result<Conn> {
+    let mut conn = Conn::postgres(session(url, schema, role)?);
+    conn.set_instrumentation(meter.statements());
+    Ok(conn)
+}
+
+pub(super) fn serve(mut held: Option<Conn>, connect: &dyn Fn() -> Result<Conn>, queue: &Queue) {
+    while let Some(mut unit) = queue.next() {
+        if !unit.writes() && unit.gone() {
+            continue;
+        }
+        let fate = run(&mut held, connect, &mut *unit);
+        queue.answer(unit, fate);
+    }
+}
+
+fn run(held: &mut Option<Conn>, connect: &dyn Fn() -> Result<Conn>, unit: &mut dyn Work) -> Result<()> {
+    let (mut attempt, mut stale) = (1, held.is_some());
+    loop {
+        let conn = match held {
+            Some(conn) => conn,
+            None => held.insert(connect()?),
+        };
+        let (fate, trouble) = if unit.writes() {
+            match conn.begin() {
+                Ok(()) => transact(conn, unit),
+                Err(error) => {
+                    *held = None;
+                    if std::mem::take(&mut stale) {
+                        continue; // it died while nobody used it, and nothing was asked of it yet
+                    }
+                    return Err(Error::Unavailable(error.to_string()));
+                }
+            }
+        } else {
+            plainly(conn, unit)
+        };
+        match trouble {
+            Some(Trouble::Lost) => *held = None,
+            Some(Trouble::Retry) if unit.writes() && attempt < TRIES => {
+                // random, or two that collided collide again
+                let jitter = uuid::Uuid::now_v7().as_u128() as u64 % (10 << attempt);
+                std::thread::sleep(Duration::from_millis(jitter));
+                attempt += 1;
+                continue;
+            }
+            _ => (),
+        }
+        return fate;
+    }
+}
+
+fn plainly(conn: &mut Conn, unit: &mut dyn Work) -> (Result<()>, Option<Trouble>) {
+    let fate = match unit.run(conn) {
+        Ran::Panicked => Err(Error::Panicked),
+        Ran::Well | Ran::Refused => Ok(()),
+    };
+    let mut trouble = conn.trouble;
+    // after trouble it may be dead, after a panic in the middle of a transaction of the unit's own
+    if (trouble.is_some() || conn.depth().is_some()) && !conn.abandon() {
+        trouble = Some(Trouble::Lost);
+    }
+    conn.fresh();
+    (without_effect(fate, trouble), trouble)
+}
+
+fn transact(conn: &mut Conn, unit: &mut dyn Work) -> (Result<()>, Option<Trouble>) {
+    let ran = unit.run(conn);
+    let fate = match ran {
+        Ran::Well if conn.trouble.is_none() => match commit(conn) {
+            Ok(()) => return (Ok(()), None),
+            Err(error) => Some(match conn.trouble {
+                None => Err(Error::Query(error)), // a deferred constraint: it rolled back
+                Some(Trouble::Retry) => Err(Error::Busy),
+                Some(Trouble::Batch | Trouble::Lost) => Err(Error::Unknown(error.to_string())),
+            }),
+        },
+        _ => None,
+    };
+    let mut trouble = conn.trouble;
+    if !conn.abandon() {
+        trouble = Some(Trouble::Lost);
+    }
+    let fate = fate.unwrap_or_else(|| match ran {
+        Ran::Well => without_effect(Err(swallowed()), trouble),
+        Ran::Refused => without_effect(Ok(()), trouble),
+        Ran::Panicked => Err(Error::Panicked),
+    });
+    (fate, trouble)
+}
+
+/// What a transaction that broke before its commit is answered.
+fn without_effect(fate: Result<()>, trouble: Option<Trouble>) -> Result<()> {
+    match trouble {
+        Some(Trouble::Lost) => Err(Error::Unavailable("the connection was lost".into())),
+        Some(Trouble::Retry) => Err(Error::Busy), // after the last attempt
+        _ => fate,
+    }
+}
