@@ -143,3 +143,20 @@ impl DatabaseErrorInformation for Named {
         self.info.statement_position()
     }
 }
+
+/// What a failed transaction means to whoever called the domain: a rollback had surely no effect.
+impl From<Error> for kernel::Failure {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Busy => Self::Unavailable { retry_after: Some(std::time::Duration::from_secs(1)) },
+            Error::Unknown(cause) => {
+                tracing::error!(%cause, "the outcome of a transaction is unknown");
+                Self::Unknown
+            }
+            Error::Unavailable(_) | Error::Panicked | Error::Query(_) => {
+                tracing::error!(%error, "a transaction failed");
+                Self::UNAVAILABLE
+            }
+        }
+    }
+}

@@ -10,8 +10,15 @@ pub(crate) fn configure(document: web::Bytes, config: &mut web::ServiceConfig) {
     };
     config
         .route("/openapi.json", web::get().to(openapi))
-        .route("/docs", web::get().to(|| async { HttpResponse::PermanentRedirect().insert_header(("location", "/docs/")).finish() }))
-        .route("/docs/errors", web::get().to(|| async { HttpResponse::Ok().content_type("text/html; charset=utf-8").body(errors()) }))
+        .route(
+            "/docs",
+            web::get()
+                .to(|| async { HttpResponse::PermanentRedirect().insert_header(("location", "/docs/")).finish() }),
+        )
+        .route(
+            "/docs/errors",
+            web::get().to(|| async { HttpResponse::Ok().content_type("text/html; charset=utf-8").body(errors()) }),
+        )
         .service(SwaggerUi::new("/docs/{_:.*}").config(Config::from("/openapi.json")));
 }
 

@@ -64,7 +64,9 @@ impl KeyRing {
 impl Verify for KeyRing {
     async fn verify(&self, token: &str) -> Result<Verified, Unverified> {
         match self.held().verify(token, self.now()) {
-            Err(Rejected::UnknownKey) if self.ask().await? => self.held().verify(token, self.now()).map_err(Unverified::Rejected),
+            Err(Rejected::UnknownKey) if self.ask().await? => {
+                self.held().verify(token, self.now()).map_err(Unverified::Rejected)
+            }
             outcome => outcome.map_err(Unverified::Rejected),
         }
     }

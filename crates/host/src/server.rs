@@ -70,7 +70,8 @@ impl Server {
     /// closes the databases.
     pub async fn run(self) -> Result<(), StartError> {
         let listener = bind(&self.settings.listen)?;
-        let internal = Some(&self.settings.internal_listen).filter(|address| !address.is_empty()).map(|address| bind(address));
+        let internal =
+            Some(&self.settings.internal_listen).filter(|address| !address.is_empty()).map(|address| bind(address));
         let (address, internal) = (listener.local_addr()?, internal.transpose()?);
         let databases: Vec<Database> = self.modules.iter().flat_map(|module| module.databases.clone()).collect();
         let grace = self.settings.stop_seconds;
@@ -117,9 +118,14 @@ impl Server {
         let verify: Data<dyn Verify> = Data::from(verify);
         let openapi = web::Bytes::from(openapi);
         let databases: Vec<Database> = modules.iter().flat_map(|module| module.databases.clone()).collect();
-        let workers = if settings.workers == 0 { std::thread::available_parallelism().map_or(2, usize::from) } else { settings.workers };
+        let workers = if settings.workers == 0 {
+            std::thread::available_parallelism().map_or(2, usize::from)
+        } else {
+            settings.workers
+        };
         let app = move || {
-            let (modules, verify, openapi, databases) = (modules.clone(), verify.clone(), openapi.clone(), databases.clone());
+            let (modules, verify, openapi, databases) =
+                (modules.clone(), verify.clone(), openapi.clone(), databases.clone());
             App::new()
                 .app_data(verify)
                 .configure(move |config| {
@@ -229,7 +235,11 @@ fn health(databases: Vec<Database>, config: &mut web::ServiceConfig) {
         .route("/readyz", web::get().to(ready));
 }
 
-fn operators(listener: TcpListener, metrics: Metrics, databases: Vec<Database>) -> Result<actix_web::dev::Server, StartError> {
+fn operators(
+    listener: TcpListener,
+    metrics: Metrics,
+    databases: Vec<Database>,
+) -> Result<actix_web::dev::Server, StartError> {
     let app = move || {
         let (metrics, databases) = (metrics.clone(), databases.clone());
         let render = move || {

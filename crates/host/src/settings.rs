@@ -38,7 +38,11 @@ pub struct Tree {
 
 impl Tree {
     pub fn read(source: Source) -> Result<Self, Problems> {
-        let mut environment = Environment::with_prefix("CLEAVE").prefix_separator("__").separator("__").try_parsing(true).list_separator(",");
+        let mut environment = Environment::with_prefix("CLEAVE")
+            .prefix_separator("__")
+            .separator("__")
+            .try_parsing(true)
+            .list_separator(",");
         for key in source.lists {
             environment = environment.with_list_parse_key(key);
         }
@@ -162,7 +166,10 @@ mod tests {
         let other = tree.take::<BTreeMap<String, String>>("other");
         let Problems(told) = tree.finish(http.zip(other)).unwrap_err();
         assert_eq!(told.len(), 3, "{told:?}");
-        assert!(told[0].starts_with("http") && told[1].starts_with("other.y") && told[2].starts_with("htttp"), "{told:?}");
+        assert!(
+            told[0].starts_with("http") && told[1].starts_with("other.y") && told[2].starts_with("htttp"),
+            "{told:?}"
+        );
     }
 
     #[test]

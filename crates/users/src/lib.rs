@@ -13,6 +13,4 @@ pub use domain::roles::Role;
 pub use service::{Settings, Users};
 
 /// This domain's tables.
-pub fn migrations() -> database::Migrations {
-    database::migrations!("../../migrations/users")
-}
+pub static MIGRATIONS: database::Migrations = database::migrations!("../../migrations/users");

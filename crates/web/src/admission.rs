@@ -7,7 +7,10 @@ use actix_web::{
     middleware::Next,
     web::Data,
 };
-use kernel::{Call, CartKey, Clock, Code, Failure, Needs, Principal, async_trait, token::{Rejected, Verified}};
+use kernel::{
+    Call, CartKey, Clock, Code, Failure, Needs, Principal, async_trait,
+    token::{Rejected, Verified},
+};
 use sha2::{Digest, Sha256};
 use std::{
     future::{Ready, ready},
@@ -50,14 +53,21 @@ impl FromRequest for Caller {
 }
 
 /// Stands before the handler of a route that needs `needs`.
-pub(crate) async fn admit(needs: Needs, request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse<BoxBody>, Error> {
+pub(crate) async fn admit(
+    needs: Needs,
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
     let caller = caller(needs, request.request()).await?;
     request.extensions_mut().insert(caller);
     next.call(request).await
 }
 
 async fn caller(needs: Needs, request: &HttpRequest) -> Result<Caller, Problem> {
-    let verify = request.app_data::<Data<dyn Verify>>().map(|data| Arc::clone(data)).ok_or_else(|| Problem::internal("no verifier is configured"))?;
+    let verify = request
+        .app_data::<Data<dyn Verify>>()
+        .map(|data| Arc::clone(data))
+        .ok_or_else(|| Problem::internal("no verifier is configured"))?;
     let cart = cart_key(request)?;
     let principal = match (bearer(request)?, cart) {
         (Some(token), _) => Principal::User(verify.verify(token).await.map_err(refused)?),
@@ -81,7 +91,9 @@ fn bearer(request: &HttpRequest) -> Result<Option<&str>, Problem> {
         let (scheme, token) = text.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
     });
-    token.map(Some).ok_or_else(|| Problem::new(Code::InvalidToken, "The Authorization header must be: Bearer <access token>."))
+    token
+        .map(Some)
+        .ok_or_else(|| Problem::new(Code::InvalidToken, "The Authorization header must be: Bearer <access token>."))
 }
 
 fn cart_key(request: &HttpRequest) -> Result<Option<CartKey>, Problem> {

@@ -93,7 +93,8 @@ impl Versioned {
     pub fn read(request: &HttpRequest, version: i64, body: &impl Serialize) -> HttpResponse {
         let body = serde_json::to_vec(body).expect("a DTO is plain data");
         let tag = tag(version, &body);
-        let known = listed(request.headers(), "if-none-match").any(|held| held == "*" || held.trim_start_matches("W/") == tag);
+        let known =
+            listed(request.headers(), "if-none-match").any(|held| held == "*" || held.trim_start_matches("W/") == tag);
         if known {
             return HttpResponse::NotModified().insert_header(("etag", tag)).finish();
         }

@@ -50,7 +50,12 @@ fn too_large() -> Problem {
 }
 
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    let malformed = |why: &serde_json::Error| Problem::new(Code::MalformedJson, format!("The body is not JSON: line {}, column {}.", why.line(), why.column()));
+    let malformed = |why: &serde_json::Error| {
+        Problem::new(
+            Code::MalformedJson,
+            format!("The body is not JSON: line {}, column {}.", why.line(), why.column()),
+        )
+    };
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let pointer = error.path().iter().fold(crate::Pointer::root(), |at, part| match part {

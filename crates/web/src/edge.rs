@@ -60,7 +60,8 @@ fn observe<B>(answer: &ServiceResponse<B>, started: Instant) {
     let route = request.match_pattern().unwrap_or_else(|| "none".into());
     let (method, seconds) = (request.method().to_string(), started.elapsed());
     tracing::info!(target: "cleave::access", method, path = request.path(), route, status, micros = seconds.as_micros(), "answered");
-    metrics::histogram!("cleave_http_seconds", "method" => method, "route" => route, "status" => status.to_string()).record(seconds);
+    metrics::histogram!("cleave_http_seconds", "method" => method, "route" => route, "status" => status.to_string())
+        .record(seconds);
 }
 
 /// Any error as a problem document: actix's own (a path that is no UTF-8, a payload that breaks off) as well.
@@ -83,7 +84,9 @@ fn shown(error: &Error) -> HttpResponse {
 /// The caller's own id where it is a plain word, or a new one.
 fn request_id(request: &ServiceRequest) -> String {
     let given = request.headers().get("x-request-id").and_then(|v| v.to_str().ok());
-    let plain = |id: &&str| (8..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    let plain = |id: &&str| {
+        (8..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+    };
     given.filter(plain).map_or_else(|| Uuid::now_v7().simple().to_string(), str::to_owned)
 }
 

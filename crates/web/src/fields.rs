@@ -84,7 +84,11 @@ impl Fields {
         let text = text.trim();
         let length = text.chars().count();
         if length < min {
-            self.refuse(at, reason::REQUIRED, if min == 1 { "must not be empty".into() } else { format!("needs {min} characters or more") });
+            self.refuse(
+                at,
+                reason::REQUIRED,
+                if min == 1 { "must not be empty".into() } else { format!("needs {min} characters or more") },
+            );
         } else if length > max {
             self.refuse(at, reason::TOO_LONG, format!("at most {max} characters"));
         } else if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {

@@ -16,12 +16,12 @@ mod problem;
 mod query;
 mod route;
 
+pub use address::AddressBody;
 pub use admission::{Caller, Unverified, Verify};
 pub use answer::{Paged, Reply, Versioned, page};
 pub use body::{Body, JSON_LIMIT, PathId};
 pub use edge::{Edge, current_request_id, edge};
 pub use fields::{FieldError, Fields, Pointer, reason};
-pub use address::AddressBody;
 pub use module::{Module, Worker};
 pub use openapi::document;
 pub use post::Post;

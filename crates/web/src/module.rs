@@ -19,8 +19,9 @@ pub struct Module {
 impl Module {
     /// `state` is what handlers take as `Data<S>`.
     pub fn new<S: Send + Sync + 'static>(name: &'static str, routes: Vec<Route>, state: Arc<S>) -> Self {
-        let state: Arc<dyn Fn(&mut ServiceConfig) + Send + Sync> =
-            Arc::new(move |config| drop(config.app_data(Data::from(Arc::clone(&state)))));
+        let state: Arc<dyn Fn(&mut ServiceConfig) + Send + Sync> = Arc::new(move |config| {
+            config.app_data(Data::from(Arc::clone(&state)));
+        });
         Self { name, routes, workers: Vec::new(), databases: Vec::new(), state }
     }
     /// Ready when `database` answers; closed when the process stops.

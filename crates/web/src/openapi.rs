@@ -3,7 +3,7 @@ use crate::{Route, Takes};
 use kernel::{Code, Needs};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use utoipa::{PartialSchema, ToSchema, openapi::RefOr};
+use utoipa::{ToSchema, openapi::RefOr};
 
 /// A named schema and those it refers to.
 #[derive(Clone)]
@@ -64,7 +64,10 @@ pub fn document(routes: &[Route], version: &str) -> String {
             add(schema);
         }
         route.gives.iter().filter_map(|(_, _, schema)| schema.as_ref()).for_each(&mut add);
-        paths.entry(route.path).or_default().insert(route.method.as_str().to_ascii_lowercase(), operation(route, &problem));
+        paths
+            .entry(route.path)
+            .or_default()
+            .insert(route.method.as_str().to_ascii_lowercase(), operation(route, &problem));
     }
     let document = json!({
         "openapi": "3.1.0",
@@ -99,7 +102,10 @@ fn table() -> String {
 fn operation(route: &Route, problem: &Schema) -> Value {
     let mut operation = Map::new();
     operation.insert("operationId".into(), json!(operation_id(route)));
-    operation.insert("tags".into(), json!([route.path.split('/').find(|part| !part.is_empty() && *part != "v1").unwrap_or("shop")]));
+    operation.insert(
+        "tags".into(),
+        json!([route.path.split('/').find(|part| !part.is_empty() && *part != "v1").unwrap_or("shop")]),
+    );
     operation.insert("summary".into(), json!(route.summary));
     operation.insert(
         "security".into(),
@@ -130,8 +136,11 @@ fn operation_id(route: &Route) -> String {
 
 fn parameters(route: &Route) -> Vec<Value> {
     let names = route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
-    let path = names.map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }));
-    let query = route.query.iter().map(|(name, what)| json!({ "name": name, "in": "query", "description": what, "schema": { "type": "string" } }));
+    let path =
+        names.map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }));
+    let query = route.query.iter().map(
+        |(name, what)| json!({ "name": name, "in": "query", "description": what, "schema": { "type": "string" } }),
+    );
     let key = route.keyed.then(|| {
         json!({ "name": "Idempotency-Key", "in": "header", "schema": { "type": "string", "minLength": 1, "maxLength": 255 },
                 "description": "Makes a repeated request the same one; 16 characters or more without sign-in." })
@@ -179,6 +188,9 @@ fn responses(route: &Route, problem: &Schema) -> Value {
         let codes = codes.into_iter().map(|code| format!("`{code}`")).collect::<Vec<_>>().join(", ");
         responses.insert(status.to_string(), json!({ "description": codes, "content": document }));
     }
-    responses.insert("default".into(), json!({ "description": "A problem any request may meet: 400, 404, 429, 500 or 503.", "content": document }));
+    responses.insert(
+        "default".into(),
+        json!({ "description": "A problem any request may meet: 400, 404, 429, 500 or 503.", "content": document }),
+    );
     json!(responses)
 }

@@ -19,7 +19,9 @@ impl Query {
     pub fn text(&mut self, name: &str) -> Result<Option<String>, Problem> {
         let value = self.0.remove(name);
         match value {
-            Some(value) if value.len() > Self::LONGEST || value.contains('\0') => Err(wrong(name, "too long or not text")),
+            Some(value) if value.len() > Self::LONGEST || value.contains('\0') => {
+                Err(wrong(name, "too long or not text"))
+            }
             value => Ok(value),
         }
     }
@@ -60,7 +62,11 @@ impl FromRequest for Query {
             Ok(pairs) => {
                 let count = pairs.len();
                 let query: HashMap<_, _> = pairs.into_iter().collect();
-                if query.len() == count { Ok(Self(query)) } else { Err(Problem::new(Code::InvalidQuery, "A parameter is given twice.")) }
+                if query.len() == count {
+                    Ok(Self(query))
+                } else {
+                    Err(Problem::new(Code::InvalidQuery, "A parameter is given twice."))
+                }
             }
             Err(_) => Err(Problem::new(Code::InvalidQuery, "The query cannot be read.")),
         })

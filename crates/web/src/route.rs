@@ -1,6 +1,12 @@
 //! The table of routes: method, path, what a caller needs, the handler, and what the documentation says of it.
 use crate::{Problem, admission, openapi::Schema};
-use actix_web::{Handler, Responder, dev::ServiceRequest, http::Method, middleware::{Next, from_fn}, web};
+use actix_web::{
+    Handler, Responder,
+    dev::ServiceRequest,
+    http::Method,
+    middleware::{Next, from_fn},
+    web,
+};
 use kernel::{Code, Needs};
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -99,7 +105,9 @@ impl Route {
     /// A list: limit, cursor.
     #[must_use]
     pub fn paged(self) -> Self {
-        self.query("limit", "1 to 100; 20 when not given").query("cursor", "`next` of the page before").fails(&[Code::InvalidQuery, Code::InvalidCursor])
+        self.query("limit", "1 to 100; 20 when not given")
+            .query("cursor", "`next` of the page before")
+            .fails(&[Code::InvalidQuery, Code::InvalidCursor])
     }
     /// Honours `Idempotency-Key`.
     #[must_use]

@@ -47,6 +47,7 @@ impl Default for Settings {
 pub struct Database(Arc<Inner>);
 
 struct Inner {
+    name: &'static str,
     lanes: RwLock<Option<Lanes>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     meter: Meter,
@@ -90,7 +91,7 @@ impl Database {
             }
         };
         let lanes = RwLock::new(Some(Lanes { reads, writes }));
-        Ok(Self(Arc::new(Inner { lanes, threads: Mutex::new(threads), meter })))
+        Ok(Self(Arc::new(Inner { name, lanes, threads: Mutex::new(threads), meter })))
     }
 
     /// Runs `unit` against committed data. It may not write.
@@ -141,6 +142,16 @@ impl Database {
         let answer = answer.await.unwrap_or_else(|_| Err(Error::Unknown("the database thread ended".into()).into()));
         meter.seconds(writes).record(asked.elapsed());
         answer
+    }
+
+    /// The domain it was opened for.
+    pub fn name(&self) -> &'static str {
+        self.0.name
+    }
+
+    /// Whether it answers.
+    pub async fn ping(&self) -> Result<()> {
+        self.read(|conn| Ok(diesel::connection::SimpleConnection::batch_execute(conn, "SELECT 1")?)).await
     }
 
     /// Takes nothing new, finishes what is queued.

@@ -55,11 +55,23 @@ pub enum LatestError {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum OrderEvent {
-    Placed { order_id: OrderId, number: i64, user_id: Option<UserId>, total: Money },
+    Placed {
+        order_id: OrderId,
+        number: i64,
+        user_id: Option<UserId>,
+        total: Money,
+    },
     /// An attempt that came to nothing; its reservation is released and its payment void.
-    Failed { order_id: OrderId },
-    Cancelled { order_id: OrderId, reason: Option<String> },
-    Shipped { order_id: OrderId },
+    Failed {
+        order_id: OrderId,
+    },
+    Cancelled {
+        order_id: OrderId,
+        reason: Option<String>,
+    },
+    Shipped {
+        order_id: OrderId,
+    },
 }
 
 impl Event for OrderEvent {

@@ -213,12 +213,25 @@ impl Event for ProductEvent {
 #[serde(untagged)]
 pub enum StockEvent {
     /// Counted or adjusted by staff, or received with an import.
-    Changed { variant_id: VariantId, on_hand: i64, reserved: i64 },
-    Reserved { reservation_id: ReservationId, lines: Vec<StockLine> },
+    Changed {
+        variant_id: VariantId,
+        on_hand: i64,
+        reserved: i64,
+    },
+    Reserved {
+        reservation_id: ReservationId,
+        lines: Vec<StockLine>,
+    },
     /// Freed again, by its owner or by time.
-    Released { reservation_id: ReservationId },
-    Confirmed { reservation_id: ReservationId },
-    Shipped { reservation_id: ReservationId },
+    Released {
+        reservation_id: ReservationId,
+    },
+    Confirmed {
+        reservation_id: ReservationId,
+    },
+    Shipped {
+        reservation_id: ReservationId,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

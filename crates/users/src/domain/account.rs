@@ -37,7 +37,11 @@ impl FromStr for Email {
         let text = text.trim();
         let host = text.rsplit_once('@').map_or("", |(_, host)| host);
         let fits = text.len() <= 254 && host.contains('.') && !text.contains(char::is_control);
-        if fits && email_address::EmailAddress::is_valid(text) { Ok(Self(text.to_owned())) } else { Err("not an email address") }
+        if fits && email_address::EmailAddress::is_valid(text) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err("not an email address")
+        }
     }
 }
 
@@ -107,7 +111,9 @@ mod tests {
         for good in ["a@example.com", " Ann.Other+tag@sub.example.org "] {
             assert!(good.parse::<Email>().is_ok(), "{good}");
         }
-        for bad in ["", "a", "a@", "@example.com", "a b@example.com", "a@localhost", "a@example.com\0", "a@@example.com"] {
+        for bad in
+            ["", "a", "a@", "@example.com", "a b@example.com", "a@localhost", "a@example.com\0", "a@@example.com"]
+        {
             assert!(bad.parse::<Email>().is_err(), "{bad}");
         }
         assert_eq!("Ann@Example.com".parse::<Email>().map(|e| e.key()), Ok("ann@example.com".into()));

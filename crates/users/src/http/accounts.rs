@@ -1,5 +1,8 @@
 use crate::{
-    domain::{account::User, roles::{Role, Roles}},
+    domain::{
+        account::User,
+        roles::{Role, Roles},
+    },
     service::{NewAccount, OwnChanges, Service},
 };
 use actix_web::{HttpRequest, HttpResponse, web::Data};
@@ -59,17 +62,29 @@ pub(crate) struct UserBody {
 impl From<&User> for UserBody {
     fn from(user: &User) -> Self {
         let User { id, email, name, roles, version, created_at } = user;
-        Self { id: *id, email: email.as_str().to_owned(), name: name.clone(), roles: roles.names(), version: *version, created_at: *created_at }
+        Self {
+            id: *id,
+            email: email.as_str().to_owned(),
+            name: name.clone(),
+            roles: roles.names(),
+            version: *version,
+            created_at: *created_at,
+        }
     }
 }
 
-pub(crate) async fn register(service: Data<Service>, caller: Caller, post: Post<Registration>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn register(
+    service: Data<Service>,
+    caller: Caller,
+    post: Post<Registration>,
+) -> Result<HttpResponse, Problem> {
     let (mut fields, at) = (Fields::new(), Pointer::root());
     let email = fields.take(&at.at("email"), post.body.email.parse());
     let password = fields.take(&at.at("password"), post.body.password.parse());
     let name = fields.text(&at.at("name"), &post.body.name, 1, 200);
     let account = fields.done((|| Some(NewAccount { email: email?, password: password?, name: name? }))())?;
-    let kept = post.once(|user: &User| Reply::json(201, &UserBody::from(user)).location("/v1/users/me").etag(user.version));
+    let kept =
+        post.once(|user: &User| Reply::json(201, &UserBody::from(user)).location("/v1/users/me").etag(user.version));
     Ok(kept.answer(service.register(&caller.call, account, kept.handle()).await?))
 }
 
@@ -80,19 +95,32 @@ pub(crate) async fn list(service: Data<Service>, mut query: Query) -> Result<Htt
     Ok(HttpResponse::Ok().json(page(users, |user| UserBody::from(&user))))
 }
 
-pub(crate) async fn show(service: Data<Service>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub(crate) async fn show(
+    service: Data<Service>,
+    caller: Caller,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
     let user = service.myself(&caller.call).await?;
     Ok(Versioned::read(&request, user.version, &UserBody::from(&user)))
 }
 
-pub(crate) async fn change(service: Data<Service>, caller: Caller, request: HttpRequest, body: Body<ChangeMe>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn change(
+    service: Data<Service>,
+    caller: Caller,
+    request: HttpRequest,
+    body: Body<ChangeMe>,
+) -> Result<HttpResponse, Problem> {
     let (mut fields, at) = (Fields::new(), Pointer::root());
     let ChangeMe { name, email, password, current_password } = body.0;
     let name = name.map(|name| fields.text(&at.at("name"), &name, 1, 200)).unwrap_or_default();
     let email = email.and_then(|email| fields.take(&at.at("email"), email.parse()));
     let password = password.and_then(|password| fields.take(&at.at("password"), password.parse()));
     if (email.is_some() || password.is_some()) && current_password.is_none() {
-        fields.refuse(&at.at("current_password"), web::reason::REQUIRED, "a new address or password asks for the current password");
+        fields.refuse(
+            &at.at("current_password"),
+            web::reason::REQUIRED,
+            "a new address or password asks for the current password",
+        );
     }
     let current_password = current_password.map(|typed| crate::domain::account::Password::typed(&typed));
     fields.check()?;

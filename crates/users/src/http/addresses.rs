@@ -37,15 +37,26 @@ pub(crate) async fn list(service: Data<Service>, caller: Caller) -> Result<HttpR
     Ok(HttpResponse::Ok().json(Paged { items, next: None, count: None, count_capped: None }))
 }
 
-pub(crate) async fn add(service: Data<Service>, caller: Caller, post: Post<AddressBody>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn add(
+    service: Data<Service>,
+    caller: Caller,
+    post: Post<AddressBody>,
+) -> Result<HttpResponse, Problem> {
     let address = checked(&post.body)?;
     let kept = post.once(|saved: &SavedAddress| {
-        Reply::json(201, &SavedBody::from(saved)).location(format!("/v1/users/me/addresses/{}", saved.id)).etag(saved.version)
+        Reply::json(201, &SavedBody::from(saved))
+            .location(format!("/v1/users/me/addresses/{}", saved.id))
+            .etag(saved.version)
     });
     Ok(kept.answer(service.add_address(&caller.call, address, kept.handle()).await?))
 }
 
-pub(crate) async fn show(service: Data<Service>, caller: Caller, request: HttpRequest, id: PathId<Saved>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn show(
+    service: Data<Service>,
+    caller: Caller,
+    request: HttpRequest,
+    id: PathId<Saved>,
+) -> Result<HttpResponse, Problem> {
     let saved = service.address(&caller.call, id.0).await?;
     Ok(Versioned::read(&request, saved.version, &SavedBody::from(&saved)))
 }

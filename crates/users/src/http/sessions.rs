@@ -2,7 +2,10 @@ use crate::{
     domain::account::{Device, Password, Session, SessionId},
     service::{Service, SessionTokens},
 };
-use actix_web::{HttpResponse, web::{Data, Path}};
+use actix_web::{
+    HttpResponse,
+    web::{Data, Path},
+};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use kernel::{Id, Time};
 use serde::{Deserialize, Serialize};
@@ -93,12 +96,22 @@ pub(crate) async fn list(service: Data<Service>, caller: Caller) -> Result<HttpR
         kernel::Principal::User(user) => Some(SessionId::from(user.session())),
         kernel::Principal::Anonymous | kernel::Principal::Guest(_) => None,
     };
-    let body = |Session { id, created_at, used_at, expires_at }| SessionBody { id, created_at, used_at, expires_at, current: Some(id) == mine };
+    let body = |Session { id, created_at, used_at, expires_at }| SessionBody {
+        id,
+        created_at,
+        used_at,
+        expires_at,
+        current: Some(id) == mine,
+    };
     let items = service.sessions(&caller.call).await?.into_iter().map(body).collect();
     Ok(HttpResponse::Ok().json(Paged { items, next: None, count: None, count_capped: None }))
 }
 
-pub(crate) async fn sign_out(service: Data<Service>, caller: Caller, which: Path<String>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn sign_out(
+    service: Data<Service>,
+    caller: Caller,
+    which: Path<String>,
+) -> Result<HttpResponse, Problem> {
     let which = match which.as_str() {
         "current" => None,
         id => Some(id.parse::<Id<Device>>().map_err(|_| Problem::not_found())?),

@@ -51,11 +51,22 @@ impl Users {
 }
 
 impl Service {
-    pub(crate) async fn register(&self, call: &Call, account: NewAccount, once: Once<User>) -> Result<Kept<User>, Error> {
+    pub(crate) async fn register(
+        &self,
+        call: &Call,
+        account: NewAccount,
+        once: Once<User>,
+    ) -> Result<Kept<User>, Error> {
         self.create(account, Roles::new([]), call.trace, once).await
     }
 
-    async fn create(&self, account: NewAccount, roles: Roles, trace: kernel::Trace, once: Once<User>) -> Result<Kept<User>, Error> {
+    async fn create(
+        &self,
+        account: NewAccount,
+        roles: Roles,
+        trace: kernel::Trace,
+        once: Once<User>,
+    ) -> Result<Kept<User>, Error> {
         let NewAccount { email, password, name } = account;
         let hash = self.hasher.hash(password).await?;
         let user = User { id: Id::new(), email, name, roles, version: 1, created_at: self.now() };
@@ -95,13 +106,25 @@ impl Service {
         self.db.read(move |conn| store::users::by_id(conn, id)).await?.ok_or(Error::NotFound)
     }
 
-    pub(crate) async fn page(&self, email: Option<Email>, cursor: Option<String>, limit: usize) -> Result<Page<User>, PageError> {
+    pub(crate) async fn page(
+        &self,
+        email: Option<Email>,
+        cursor: Option<String>,
+        limit: usize,
+    ) -> Result<Page<User>, PageError> {
         let key = email.as_ref().map(Email::key);
-        let before = cursor.map(|text| Cursor::read(&text, &("users", key)).map(|id: uuid::Uuid| UserId::from(id))).transpose()?;
+        let before = cursor
+            .map(|text| Cursor::read(&text, &("users", key)).map(|id: uuid::Uuid| UserId::from(id)))
+            .transpose()?;
         Ok(self.db.read(move |conn| store::users::page(conn, email.as_ref(), before, limit)).await?)
     }
 
-    pub(crate) async fn change_myself(&self, call: &Call, expected: Option<i64>, changes: OwnChanges) -> Result<User, Error> {
+    pub(crate) async fn change_myself(
+        &self,
+        call: &Call,
+        expected: Option<i64>,
+        changes: OwnChanges,
+    ) -> Result<User, Error> {
         let (id, now, trace, keep) = (me(call)?, self.now(), call.trace, session(call));
         let OwnChanges { name, email, password, current_password } = changes;
         if email.is_some() || password.is_some() {
@@ -135,7 +158,13 @@ impl Service {
         self.db.write(unit).await
     }
 
-    pub(crate) async fn set_roles(&self, call: &Call, id: UserId, expected: Option<i64>, roles: Roles) -> Result<User, Error> {
+    pub(crate) async fn set_roles(
+        &self,
+        call: &Call,
+        id: UserId,
+        expected: Option<i64>,
+        roles: Roles,
+    ) -> Result<User, Error> {
         let (now, trace) = (self.now(), call.trace);
         let unit = move |tx: &mut Conn| {
             if !roles.has(Role::Admin) && store::users::administrators(tx)? == [id] {

@@ -21,7 +21,12 @@ impl Service {
         self.db.read(move |conn| store::addresses::one(conn, user, id)).await?.ok_or(Error::NotFound)
     }
 
-    pub(crate) async fn add_address(&self, call: &Call, address: Address, once: Once<SavedAddress>) -> Result<Kept<SavedAddress>, Error> {
+    pub(crate) async fn add_address(
+        &self,
+        call: &Call,
+        address: Address,
+        once: Once<SavedAddress>,
+    ) -> Result<Kept<SavedAddress>, Error> {
         let user = me(call)?;
         let saved = SavedAddress { id: Id::new(), address, version: 1, created_at: self.now() };
         let unit = move |tx: &mut Conn| {
@@ -37,7 +42,13 @@ impl Service {
         self.db.write(unit).await
     }
 
-    pub(crate) async fn replace_address(&self, call: &Call, id: AddressId, expected: Option<i64>, address: Address) -> Result<SavedAddress, Error> {
+    pub(crate) async fn replace_address(
+        &self,
+        call: &Call,
+        id: AddressId,
+        expected: Option<i64>,
+        address: Address,
+    ) -> Result<SavedAddress, Error> {
         let user = me(call)?;
         let unit = move |tx: &mut Conn| match store::addresses::replace(tx, user, id, expected, &address)? {
             Some(saved) => Ok(saved),

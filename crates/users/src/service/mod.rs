@@ -3,8 +3,8 @@ mod accounts;
 mod addresses;
 mod passwords;
 mod sessions;
-mod traits;
 mod tokens;
+mod traits;
 
 use crate::{domain::account::User, store};
 use database::{Database, once};
@@ -70,7 +70,11 @@ impl Users {
             let service = Arc::clone(&service);
             async move { service.purge().await }
         };
-        Module::new("users", crate::http::routes(), Arc::clone(&self.0)).on(self.0.db.clone()).worker(Worker::new("users-purge", Duration::from_secs(3600), purge))
+        Module::new("users", crate::http::routes(), Arc::clone(&self.0)).on(self.0.db.clone()).worker(Worker::new(
+            "users-purge",
+            Duration::from_secs(3600),
+            purge,
+        ))
     }
     /// Whether anybody could administrate the shop.
     pub async fn has_administrator(&self) -> Result<bool, database::Error> {

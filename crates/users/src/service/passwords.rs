@@ -40,18 +40,26 @@ impl Hasher {
 
     /// The PHC string that is kept.
     pub(crate) async fn hash(&self, password: Password) -> Result<String, Error> {
-        self.run(move |argon2| argon2.hash_password(password.bytes()).expect("a bounded password can be hashed").to_string()).await
+        self.run(move |argon2| {
+            argon2.hash_password(password.bytes()).expect("a bounded password can be hashed").to_string()
+        })
+        .await
     }
 
     /// Takes the same time whether or not there is an account.
     pub(crate) async fn verify(&self, password: Password, kept: Option<String>) -> Result<bool, Error> {
         let known = kept.is_some();
         let kept = kept.unwrap_or_else(|| self.nobody.clone());
-        let same = self.run(move |argon2| PasswordHash::new(&kept).is_ok_and(|kept| argon2.verify_password(password.bytes(), &kept).is_ok()));
+        let same = self.run(move |argon2| {
+            PasswordHash::new(&kept).is_ok_and(|kept| argon2.verify_password(password.bytes(), &kept).is_ok())
+        });
         Ok(same.await? && known)
     }
 
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce(&Argon2<'static>) -> T + Send + 'static) -> Result<T, Error> {
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Argon2<'static>) -> T + Send + 'static,
+    ) -> Result<T, Error> {
         let (reply, answer) = oneshot::channel();
         let job: Job = Box::new(move |argon2| {
             if !reply.is_closed() {

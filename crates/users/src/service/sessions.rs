@@ -44,7 +44,9 @@ impl Service {
         let (shown, next_hash) = (secret::hash(token), next.hash());
         // Ending a session must commit, so it is an answer and not an error.
         let unit = move |tx: &mut Conn| -> Result<Result<(User, SessionId), Error>, Error> {
-            let Some(found) = store::sessions::presented(tx, &shown, now)? else { return Ok(Err(Error::InvalidRefreshToken)) };
+            let Some(found) = store::sessions::presented(tx, &shown, now)? else {
+                return Ok(Err(Error::InvalidRefreshToken));
+            };
             if found.over {
                 return Ok(Err(Error::InvalidRefreshToken));
             }

@@ -9,7 +9,10 @@ use users_api::{Account, Accounts, AccountsError, MAX_ACCOUNTS, PublicKey, Token
 impl Tokens for Service {
     async fn keys(&self, _: &Call, (): ()) -> Result<Vec<PublicKey>, CallError<Infallible>> {
         let keys = self.db.read(store::keys::all).await.map_err(Failure::from)?;
-        Ok(keys.into_iter().filter_map(|key| Some(PublicKey { id: key.id, key: key.public_key.try_into().ok()? })).collect())
+        Ok(keys
+            .into_iter()
+            .filter_map(|key| Some(PublicKey { id: key.id, key: key.public_key.try_into().ok()? }))
+            .collect())
     }
 }
 
@@ -23,7 +26,11 @@ impl Accounts for Service {
         let sees_all = matches!(&call.principal, Principal::User(user) if user.may("users:read", self.now()));
         ids.retain(|id| sees_all || Some(*id) == me);
         let users = self.db.read(move |conn| store::users::by_ids(conn, ids)).await.map_err(Failure::from)?;
-        let account = |user: crate::domain::account::User| Account { id: user.id, email: user.email.as_str().to_owned(), name: user.name };
+        let account = |user: crate::domain::account::User| Account {
+            id: user.id,
+            email: user.email.as_str().to_owned(),
+            name: user.name,
+        };
         Ok(users.into_iter().map(account).collect())
     }
 }

@@ -18,7 +18,8 @@ struct Row {
 impl Row {
     fn read(self) -> Result<SavedAddress> {
         let Self { id, address, version, created_at } = self;
-        let address = serde_json::from_value(address).map_err(|e| diesel::result::Error::DeserializationError(e.into()))?;
+        let address =
+            serde_json::from_value(address).map_err(|e| diesel::result::Error::DeserializationError(e.into()))?;
         Ok(SavedAddress { id, address, version, created_at })
     }
 }
@@ -56,7 +57,13 @@ pub(crate) fn insert(tx: &mut Conn, user: UserId, saved: &SavedAddress) -> Resul
 }
 
 /// `None` when it is not this user's, or not in this version.
-pub(crate) fn replace(tx: &mut Conn, user: UserId, id: AddressId, expected: Option<i64>, address: &Address) -> Result<Option<SavedAddress>> {
+pub(crate) fn replace(
+    tx: &mut Conn,
+    user: UserId,
+    id: AddressId,
+    expected: Option<i64>,
+    address: &Address,
+) -> Result<Option<SavedAddress>> {
     let mut mine = diesel::update(addresses::table.find(id)).filter(addresses::user_id.eq(user)).into_boxed();
     if let Some(version) = expected {
         mine = mine.filter(addresses::version.eq(version));

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use kernel::Time;
 
 #[derive(Clone, Queryable, Selectable, Insertable)]
-#[diesel(table_name = signing_keys)]
+#[diesel(table_name = signing_keys, treat_none_as_default_value = false)]
 pub(crate) struct SigningKey {
     pub id: String,
     pub pkcs8: Vec<u8>,

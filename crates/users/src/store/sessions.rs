@@ -35,7 +35,11 @@ pub(crate) fn insert(tx: &mut Conn, session: &Session, user: UserId, token: &[u8
 
 pub(crate) fn add_token(tx: &mut Conn, session: SessionId, token: &[u8], at: Time) -> Result<()> {
     diesel::insert_into(refresh_tokens::table)
-        .values((refresh_tokens::hash.eq(token), refresh_tokens::session_id.eq(session), refresh_tokens::created_at.eq(at)))
+        .values((
+            refresh_tokens::hash.eq(token),
+            refresh_tokens::session_id.eq(session),
+            refresh_tokens::created_at.eq(at),
+        ))
         .execute(tx)?;
     Ok(())
 }
