@@ -42,7 +42,10 @@ fn patient(url: &str) -> String {
 }
 
 pub(super) fn connect(url: &str, schema: &str, role: Option<&str>, meter: &Meter) -> Result<Conn> {
-    let mut conn = Conn::postgres(session(url, schema, role)?);
+    let mut conn = session(url, schema, role)?;
+    // what reads is outside of a transaction; `Conn::begin` says otherwise for what writes
+    conn.batch_execute("SET default_transaction_read_only TO on").map_err(|e| Error::Unavailable(e.to_string()))?;
+    let mut conn = Conn::postgres(conn);
     conn.set_instrumentation(meter.statements());
     Ok(conn)
 }
