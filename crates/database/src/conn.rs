@@ -112,6 +112,13 @@ impl Conn {
         self.fresh();
         alive
     }
+    /// Asks nothing of the server but to answer.
+    pub(crate) fn alive(&mut self) -> bool {
+        match &mut self.native {
+            S(_) => true,
+            P(c) => uncounted(|| c.batch_execute("")).is_ok(),
+        }
+    }
     /// Forgets what went wrong: the next unit's turn.
     pub(crate) fn fresh(&mut self) {
         self.failed = false;

@@ -43,7 +43,9 @@ impl<T> Clone for Once<T> {
 /// An answer of this run, or the bytes of the first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kept<T> {
+    /// The unit ran.
     Fresh(T),
+    /// It ran before; what `render` made then.
     Replayed(Vec<u8>),
 }
 

@@ -6,6 +6,7 @@ use crate::{
 use database::{Conn, Error};
 use diesel::{connection::SimpleConnection, prelude::*};
 use kernel::Id;
+use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_loses_nothing_answered() {
@@ -72,6 +73,15 @@ async fn killed_connections_come_back() {
     assert!(won > 0 && kept >= won && kept <= won + unknown, "{won} {unknown} {kept}");
 }
 
+#[test]
+fn libpq_speaks_tls() {
+    let url = harness::url();
+    let url = format!("{url}{}sslmode=require", if url.contains('?') { '&' } else { '?' });
+    if let Err(error) = PgConnection::establish(&url) {
+        assert!(!error.to_string().contains("not compiled in"), "{error}");
+    }
+}
+
 /// A server that was restarted overnight costs no caller an error.
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_that_died_unused_are_made_anew() {
@@ -82,5 +92,10 @@ async fn connections_that_died_unused_are_made_anew() {
         for _ in 0..8 {
             assert!(db.write(move |tx| shop::reserve(tx, variant, 1)).await.unwrap());
         }
+    }
+    harness::kill(&db.place);
+    tokio::time::sleep(Duration::from_millis(1100)).await; // no condition to wait for: it is about unused time
+    for _ in 0..8 {
+        assert_eq!(db.read(move |c| shop::reserved(c, variant)).await.unwrap(), 24);
     }
 }
