@@ -5,7 +5,7 @@
 //! lease first; when its process dies, a later try takes the record over, and the owner's id fences the late one out.
 //!
 //! Whoever reads the table learns nothing: the key is a hash, the request an HMAC, the answer encrypted under a key that
-//! only the `Idempotency-Key` gives ([`seal`]). Its statements do not count as the request's own.
+//! only the `Idempotency-Key` gives (`seal.rs`). Its statements do not count as the request's own.
 mod seal;
 
 use crate::{
