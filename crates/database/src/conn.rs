@@ -91,11 +91,12 @@ impl Conn {
             .flatten()
             .map(|d| d.get())
     }
-    /// On SQLite a writer's transaction: it waits for its turn here, not at its first change.
+    /// A transaction that writes. On SQLite it waits for its turn here, not at its first change; on PostgreSQL it is the
+    /// exception to the session's default.
     pub(crate) fn begin(&mut self) -> QueryResult<()> {
         match &mut self.native {
             S(c) => AnsiTransactionManager::begin_transaction_sql(c, "BEGIN IMMEDIATE"),
-            P(c) => AnsiTransactionManager::begin_transaction(c),
+            P(c) => AnsiTransactionManager::begin_transaction_sql(c, "BEGIN READ WRITE"),
         }
     }
     /// Leaves whatever state the connection was in. `false`: the connection itself is gone.
@@ -110,6 +111,13 @@ impl Conn {
         *<Self as TransactionManager<Self>>::transaction_manager_status_mut(self) = Default::default();
         self.fresh();
         alive
+    }
+    /// Asks nothing of the server but to answer.
+    pub(crate) fn alive(&mut self) -> bool {
+        match &mut self.native {
+            S(_) => true,
+            P(c) => uncounted(|| c.batch_execute("")).is_ok(),
+        }
     }
     /// Forgets what went wrong: the next unit's turn.
     pub(crate) fn fresh(&mut self) {

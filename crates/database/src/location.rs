@@ -12,15 +12,10 @@ use std::{
 /// A domain's database.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Location {
-    Sqlite {
-        file: PathBuf,
-    },
+    /// A file of the domain's own.
+    Sqlite { file: PathBuf },
     /// `role` is taken after login, and left to nobody: see [`provision`](crate::provision).
-    Postgres {
-        url: String,
-        schema: String,
-        role: Option<String>,
-    },
+    Postgres { url: String, schema: String, role: Option<String> },
 }
 
 /// Says what is wrong, without the URL: it may hold a password.

@@ -22,7 +22,9 @@ use std::collections::BTreeSet;
 
 /// A domain's own migrations: see [`migrations!`](crate::migrations).
 pub struct Migrations {
+    /// For SQLite.
     pub sqlite: EmbeddedMigrations,
+    /// For PostgreSQL: the same versions.
     pub postgres: EmbeddedMigrations,
 }
 

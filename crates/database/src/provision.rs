@@ -42,6 +42,9 @@ pub fn provision_for(admin_url: &str, login: Option<&str>, domains: &[&str]) -> 
     })
 }
 
+/// PostgreSQL cuts longer names, and two might become one.
+const NAME: usize = 63;
+
 #[derive(QueryableByName)]
 struct Session {
     #[diesel(sql_type = Text)]
@@ -70,6 +73,9 @@ fn one(
     done: &mut Vec<String>,
 ) -> Result<()> {
     let role = role(&session.database, domain);
+    if role.len() > NAME {
+        return Err(refused(format!("the name {role} is too long: PostgreSQL keeps {NAME} bytes")));
+    }
     if !exists(conn, "pg_roles WHERE rolname", &role)? {
         conn.batch_execute(&format!("CREATE ROLE {} NOLOGIN", quoted(&role)))?;
         done.push(format!("created the role {role}"));

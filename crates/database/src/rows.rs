@@ -30,6 +30,7 @@ impl Notes<'_> {
         error
     }
 }
+/// The rows of one statement.
 pub struct Cursor<'conn, 'query> {
     pub(crate) rows: Rows<'conn, 'query>,
     pub(crate) notes: Notes<'conn>,
@@ -48,10 +49,12 @@ impl<'conn, 'query> Iterator for Cursor<'conn, 'query> {
         Some(row.map_err(|e| self.notes.take(e)))
     }
 }
+/// A row of either database.
 pub enum AnyRow<'conn, 'query> {
     Sqlite(<SqliteConnection as LoadConnection>::Row<'conn, 'query>),
     Postgres(<PgConnection as LoadConnection>::Row<'conn, 'query>),
 }
+/// A field of either database.
 pub enum AnyField<'conn: 'query, 'query> {
     Sqlite(<<SqliteConnection as LoadConnection>::Row<'conn, 'query> as Row<'conn, Sqlite>>::Field<'query>),
     Postgres(<<PgConnection as LoadConnection>::Row<'conn, 'query> as Row<'conn, Pg>>::Field<'query>),

@@ -15,6 +15,7 @@ use diesel::{
 };
 use std::fmt::Write as _;
 
+/// SQL as both databases read it.
 #[derive(Default)]
 pub struct Text {
     sql: String,
@@ -54,12 +55,15 @@ pub trait Bindable {
     fn postgres(&self, into: &mut RawBytesBindCollector<Pg>) -> QueryResult<()>;
     fn sqlite<'a>(&'a self, into: &mut SqliteBindCollector<'a>) -> QueryResult<()>;
 }
+/// A value on its way to [`Binds`].
 pub enum Bind<'a> {
     Value(&'a dyn Bindable),
     Str(&'a str),
     Bytes(&'a [u8]),
+    /// In PostgreSQL's own format.
     Array(PgTypeMetadata, Vec<u8>),
 }
+/// The values of one statement, as the connection at hand takes them.
 pub enum Binds<'a> {
     Sqlite(SqliteBindCollector<'a>),
     Postgres(RawBytesBindCollector<Pg>),
@@ -119,11 +123,13 @@ impl PgMetadataLookup for BuiltIn {
 
 // ---- values out
 
+/// A column of a row.
 pub enum Raw<'a> {
     Sqlite(SqliteValue<'a, 'a, 'a>),
     Postgres(PgValue<'a>),
 }
 impl Raw<'_> {
+    /// As a type that diesel reads from both.
     pub fn read<ST, T>(self) -> deserialize::Result<T>
     where
         T: FromSql<ST, Sqlite> + FromSql<ST, Pg>,

@@ -62,6 +62,7 @@ impl SqlDialect for Db {
     type BuiltInWindowFunctionRequireOrder = sql_dialect::built_in_window_function_require_order::NoOrderRequired;
 }
 
+/// `ON CONFLICT`, with a target and a condition, as both understand it.
 pub struct OnConflict;
 impl sql_dialect::on_conflict_clause::SupportsOnConflictClause for OnConflict {}
 impl sql_dialect::on_conflict_clause::SupportsOnConflictClauseWhere for OnConflict {}

@@ -79,12 +79,12 @@ impl Database {
                 reads
             }
             Location::Postgres { url, schema, role } => {
-                let meter = meter.clone();
-                let connect = Arc::new(move || postgres::connect(&url, &schema, role.as_deref(), &meter));
+                let counted = meter.clone();
+                let connect = Arc::new(move || postgres::connect(&url, &schema, role.as_deref(), &counted));
                 let mut first = Some(connect()?);
                 for _ in 0..settings.threads.max(1) {
                     let (conn, connect) = (first.take(), connect.clone());
-                    let queue = Queue::new(write_queue.clone(), &Meter::new(name));
+                    let queue = Queue::new(write_queue.clone(), &meter);
                     threads.push(spawn(name, "any", move || postgres::serve(conn, &*connect, &queue)));
                 }
                 writes.clone()

@@ -14,25 +14,36 @@ use crate::{
     meter::Meter,
 };
 use diesel::{
-    PgConnection,
+    PgConnection, RunQueryDsl as _,
     connection::{Connection as _, SimpleConnection as _},
+    dsl::sql,
+    sql_types::Text,
 };
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Runs of one unit.
 const TRIES: u32 = 5;
+/// After as long without use, a connection is tried before a read, which runs only once.
+const IDLE: Duration = Duration::from_secs(1);
 
 /// A session as the domain's own role, in its own schema.
 pub(crate) fn session(url: &str, schema: &str, role: Option<&str>) -> Result<PgConnection> {
     let mut conn = PgConnection::establish(&patient(url)).map_err(|e| Error::Unavailable(e.to_string()))?;
     // A deadlock is known by its English text. Only a superuser, or whoever was granted it, may ask for English; others
     // live with the server's setting. By itself, so that a refusal undoes nothing.
-    let _ = conn.batch_execute("SET lc_messages TO 'C'");
+    if conn.batch_execute("SET lc_messages TO 'C'").is_err() && !speaks_english(&mut conn) {
+        tracing::warn!(schema, "the server's messages are not in English: deadlocks are answered, not tried again");
+    }
     let role = role.map(|role| format!("SET ROLE {};", quoted(role))).unwrap_or_default();
     let (path, name) = (quoted(schema), quoted(&format!("cleave-{schema}")));
     conn.batch_execute(&format!("{role} SET search_path TO {path}; SET application_name TO {name};"))
         .map_err(|e| Error::Unavailable(e.to_string()))?;
     Ok(conn)
+}
+
+fn speaks_english(conn: &mut PgConnection) -> bool {
+    let setting = diesel::select(sql::<Text>("current_setting('lc_messages')")).get_result::<String>(conn);
+    setting.is_ok_and(|locale| ["C", "POSIX", "en"].iter().any(|english| locale.starts_with(english)))
 }
 
 /// A server that does not answer must not hold a thread for long, unless the URL says how long.
@@ -42,17 +53,25 @@ fn patient(url: &str) -> String {
 }
 
 pub(super) fn connect(url: &str, schema: &str, role: Option<&str>, meter: &Meter) -> Result<Conn> {
-    let mut conn = Conn::postgres(session(url, schema, role)?);
+    let mut conn = session(url, schema, role)?;
+    // what reads is outside of a transaction; `Conn::begin` says otherwise for what writes
+    conn.batch_execute("SET default_transaction_read_only TO on").map_err(|e| Error::Unavailable(e.to_string()))?;
+    let mut conn = Conn::postgres(conn);
     conn.set_instrumentation(meter.statements());
     Ok(conn)
 }
 
 pub(super) fn serve(mut held: Option<Conn>, connect: &dyn Fn() -> Result<Conn>, queue: &Queue) {
+    let mut used = Instant::now();
     while let Some(mut unit) = queue.next() {
         if !unit.writes() && unit.gone() {
             continue;
         }
+        if !unit.writes() && used.elapsed() > IDLE {
+            held.take_if(|conn| !conn.alive());
+        }
         let fate = run(&mut held, connect, &mut *unit);
+        used = Instant::now();
         queue.answer(unit, fate);
     }
 }
@@ -79,7 +98,10 @@ fn run(held: &mut Option<Conn>, connect: &dyn Fn() -> Result<Conn>, unit: &mut d
             plainly(conn, unit)
         };
         match trouble {
-            Some(Trouble::Lost) => *held = None,
+            Some(Trouble::Lost) => {
+                tracing::warn!("a connection to PostgreSQL was lost");
+                *held = None;
+            }
             Some(Trouble::Retry) if unit.writes() && attempt < TRIES => {
                 // random, or two that collided collide again
                 let jitter = uuid::Uuid::now_v7().as_u128() as u64 % (10 << attempt);

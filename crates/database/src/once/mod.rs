@@ -5,7 +5,7 @@
 //! lease first; when its process dies, a later try takes the record over, and the owner's id fences the late one out.
 //!
 //! Whoever reads the table learns nothing: the key is a hash, the request an HMAC, the answer encrypted under a key that
-//! only the `Idempotency-Key` gives ([`seal`]). Its statements do not count as the request's own.
+//! only the `Idempotency-Key` gives (`seal.rs`). Its statements do not count as the request's own.
 mod seal;
 
 use crate::{
@@ -43,7 +43,9 @@ impl<T> Clone for Once<T> {
 /// An answer of this run, or the bytes of the first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kept<T> {
+    /// The unit ran.
     Fresh(T),
+    /// It ran before; what `render` made then.
     Replayed(Vec<u8>),
 }
 

@@ -1,0 +1,101 @@
+//! A full disk, a killed server process: what was answered is there, what was refused is not.
+use crate::{
+    harness::{self, Shop},
+    shop::{self, Order, order, orders, stocked},
+};
+use database::{Conn, Error};
+use diesel::{connection::SimpleConnection, prelude::*};
+use kernel::Id;
+use std::time::Duration;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_loses_nothing_answered() {
+    let db = Shop::open(harness::sqlite());
+    let pages = |limit: u32| {
+        move |tx: &mut Conn| {
+            let pragma = format!("PRAGMA max_page_count = {limit}");
+            Ok::<_, Error>(tx.on(|c| c.batch_execute(&pragma), |_| unreachable!())?)
+        }
+    };
+    db.write(pages(150)).await.unwrap();
+    let asked: Vec<_> = (0..500)
+        .map(|_| {
+            let (db, (mut row, lines)) = (db.clone(), order(1));
+            row.note = Some("x".repeat(1500));
+            tokio::spawn(async move { (row.id, db.write(move |tx| shop::insert(tx, &row, &lines)).await) })
+        })
+        .collect();
+    let (mut kept, mut full) = (Vec::new(), 0);
+    for one in asked {
+        match one.await.unwrap() {
+            (id, Ok(())) => kept.push(id),
+            (_, Err(error)) => {
+                assert!(error.to_string().contains("full"), "{error:?}");
+                full += 1;
+            }
+        }
+    }
+    assert!(full > 50 && kept.len() > 50, "{full} {}", kept.len());
+    kept.sort();
+    let ids = orders::table.select(orders::id).order(orders::id);
+    let stored: Vec<Id<Order>> = db.read(move |c| Ok::<_, Error>(ids.load(c)?)).await.unwrap();
+    assert_eq!(stored, kept);
+    db.write(pages(1_000_000)).await.unwrap();
+    let (row, lines) = order(1);
+    db.write(move |tx| shop::insert(tx, &row, &lines)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_connections_come_back() {
+    let db = Shop::open(harness::postgres());
+    let variant = stocked(&db, 100_000).await;
+    let (mut won, mut unknown) = (0, 0);
+    for round in 0..5 {
+        let asked: Vec<_> = (0..100)
+            .map(|_| {
+                let db = db.clone();
+                tokio::spawn(async move { db.write(move |tx| shop::reserve(tx, variant, 1)).await })
+            })
+            .collect();
+        if round % 2 == 0 {
+            harness::kill(&db.place);
+        }
+        for one in asked {
+            match one.await.unwrap() {
+                Ok(done) => won += i64::from(done),
+                Err(Error::Unavailable(_)) => (),
+                Err(Error::Unknown(_)) => unknown += 1,
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+    }
+    let kept = db.write(move |tx| shop::reserved(tx, variant)).await.unwrap();
+    assert!(won > 0 && kept >= won && kept <= won + unknown, "{won} {unknown} {kept}");
+}
+
+#[test]
+fn libpq_speaks_tls() {
+    let url = harness::url();
+    let url = format!("{url}{}sslmode=require", if url.contains('?') { '&' } else { '?' });
+    if let Err(error) = PgConnection::establish(&url) {
+        assert!(!error.to_string().contains("not compiled in"), "{error}");
+    }
+}
+
+/// A server that was restarted overnight costs no caller an error.
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_died_unused_are_made_anew() {
+    let db = Shop::open(harness::postgres());
+    let variant = stocked(&db, 100).await;
+    for _ in 0..3 {
+        harness::kill(&db.place);
+        for _ in 0..8 {
+            assert!(db.write(move |tx| shop::reserve(tx, variant, 1)).await.unwrap());
+        }
+    }
+    harness::kill(&db.place);
+    tokio::time::sleep(Duration::from_millis(1100)).await; // no condition to wait for: it is about unused time
+    for _ in 0..8 {
+        assert_eq!(db.read(move |c| shop::reserved(c, variant)).await.unwrap(), 24);
+    }
+}
