@@ -244,21 +244,20 @@ impl Home {
     fn make(wanted: &Path, user: Option<&Unprivileged>) -> Result<Self> {
         fs::create_dir_all(wanted).context(format_args!("cannot create {}", wanted.display()))?;
         sweep(wanted);
-        let prefix = format!("{}-", std::process::id());
-        let inside = |folder: &Path| -> Result<TempDir> {
-            let home = tempfile::Builder::new().prefix(&prefix).tempdir_in(folder);
+        let inside = |folder: &Path, prefix: &str| -> Result<TempDir> {
+            let home = tempfile::Builder::new().prefix(prefix).tempdir_in(folder);
             let home = home.context(format_args!("cannot create a folder in {}", folder.display()))?;
             if let Some(user) = user {
                 chown(home.path(), Some(user.uid), Some(user.gid)).context("cannot hand a folder to another user")?;
             }
             Ok(home)
         };
-        let home = inside(wanted)?;
+        let home = inside(wanted, &format!("{}-", std::process::id()))?;
         let Some(user) = user else { return Ok(Self(home)) };
         if enters(home.path(), user) {
             return Ok(Self(home));
         }
-        let elsewhere = inside(&env::temp_dir())?;
+        let elsewhere = inside(&env::temp_dir(), "cleave-test-postgres-")?;
         println!(
             "user `{}` cannot enter {}; the cluster is in {}",
             user.name,

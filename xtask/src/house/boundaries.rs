@@ -105,9 +105,9 @@ impl Boundaries {
                 let depends = |name: &str| members.get(name).is_some_and(|m| m.depends.contains(&api(domain)));
                 let used = if from == EVERY { PROCESS.into_iter().any(depends) } else { depends(from) };
                 if !used {
-                    let who = if from == EVERY { PROCESS.join("` and `") } else { from.clone() };
+                    let who = if from == EVERY { PROCESS.join("` or `") } else { from.clone() };
                     problems.push(format!(
-                        "[{section}] names {from} -> {domain}, but `{who}` does not depend on `{}`",
+                        "[{section}] names {from} -> {domain}, but no Cargo.toml of `{who}` depends on `{}`",
                         api(domain)
                     ));
                 }
@@ -119,7 +119,7 @@ impl Boundaries {
             let declared = traits(&declaring.code);
             let missing = listed.iter().filter(|name| !declared.contains(name.as_str()));
             problems.extend(missing.map(|name| {
-                format!("[calls] names {from} -> {domain}'s `{name}`, which `{}` does not declare", api(domain))
+                format!("[calls] names {from} -> {domain}, `{name}`, which `{}` does not declare", api(domain))
             }));
             let Some(caller) = members.get(from.as_str()) else { continue };
             for name in declared {
@@ -128,7 +128,7 @@ impl Boundaries {
                         problems.push(format!("`{from}` names `{name}` of {domain}, which [calls] does not list"))
                     }
                     (false, true) => problems.push(format!(
-                        "[calls] lists {from} -> {domain}'s `{name}`, but `{from}` never names it; take it out"
+                        "[calls] lists {from} -> {domain}, `{name}`, but `{from}` never names it; take it out"
                     )),
                     _ => {}
                 }
@@ -243,7 +243,10 @@ mod tests {
         let problems = check(|_, members| {
             members.iter_mut().find(|m| m.name == "host").unwrap().depends.clear();
         });
-        assert_eq!(problems, ["[calls] names * -> users, but `host` and `cleave` does not depend on `users-api`"]);
+        assert_eq!(
+            problems,
+            ["[calls] names * -> users, but no Cargo.toml of `host` or `cleave` depends on `users-api`"]
+        );
     }
 
     #[test]
@@ -255,13 +258,13 @@ mod tests {
             problems,
             [
                 "`orders` names `Catalogue` of products, which [calls] does not list",
-                "[calls] lists orders -> products's `Stock`, but `orders` never names it; take it out",
+                "[calls] lists orders -> products, `Stock`, but `orders` never names it; take it out",
             ]
         );
         let problems = check(|rules, _| {
             rules.calls.get_mut("*").unwrap().get_mut("users").unwrap().insert("Passwords".into());
         });
-        assert_eq!(problems, ["[calls] names * -> users's `Passwords`, which `users-api` does not declare"]);
+        assert_eq!(problems, ["[calls] names * -> users, `Passwords`, which `users-api` does not declare"]);
     }
 
     #[test]
