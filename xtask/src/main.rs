@@ -1,1 +1,81 @@
-fn main() {}
+//! `cargo xtask`: whatever a contributor types.
+//!
+//! A file per command. Everything that a command starts (servers, test processes) is stopped when it ends, also on
+//! failure and on Ctrl-C: a command is a future, dropping it drops what it started, and nothing here calls
+//! `process::exit` before that. Crates are few, and shared with the product where one does the job.
+mod acceptance;
+mod ci;
+mod deps;
+mod error;
+mod house;
+mod process;
+mod servers;
+mod test;
+mod workspace;
+
+use clap::{Parser, Subcommand};
+use error::{Context, Result};
+use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
+use workspace::Workspace;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Tests and checks of the workspace")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs every test, on SQLite and on PostgreSQL; finds or fetches PostgreSQL itself
+    Test(test::Arguments),
+    /// Everything that must hold before a change goes in
+    Ci(ci::Arguments),
+    /// Licences and duplicate versions of what is linked, against deps.toml
+    Deps,
+    /// Who depends on whom, against boundaries.toml
+    House,
+    /// Runs the built server on real data and compares its books with the files
+    Acceptance(acceptance::Arguments),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let command = Arguments::parse().command;
+    let ended = tokio::select! {
+        ended = run(command) => ended,
+        stopped = interrupted() => stopped,
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> Result<()> {
+    let workspace = Workspace::read()?;
+    match command {
+        Command::Test(arguments) => test::run(&workspace, arguments).await,
+        Command::Ci(arguments) => ci::run(&workspace, arguments).await,
+        Command::Deps => deps::run(&workspace),
+        Command::House => house::run(&workspace),
+        Command::Acceptance(arguments) => acceptance::run(&workspace, arguments).await,
+    }
+}
+
+/// Returns when somebody wants the command to stop.
+async fn interrupted() -> Result<()> {
+    let listen = |kind| signal(kind).context("cannot listen for signals");
+    let (mut interrupt, mut terminate, mut hangup) =
+        (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?, listen(SignalKind::hangup())?);
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        _ = hangup.recv() => {}
+    }
+    Err("interrupted; what was started has been stopped".into())
+}

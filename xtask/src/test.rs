@@ -1,0 +1,233 @@
+//! `cargo xtask test`: every test, one step after another, with seconds and counts.
+//!
+//! Steps are discovered, not listed, and one that ran no test fails: nothing is skipped in silence.
+use crate::{
+    error::{Context, Result},
+    process,
+    servers::Postgres,
+    workspace::{PRODUCT, Package, Workspace, cargo_path},
+};
+use clap::ValueEnum;
+use std::{
+    fmt, fs,
+    path::Path,
+    time::{Duration, Instant},
+};
+use tokio::process::Command;
+
+/// No step takes long; this is for one that hangs.
+const LIMIT: Duration = Duration::from_secs(20 * 60);
+/// The test target that checks the workspace itself and needs no database.
+const HOUSE: &str = "house";
+
+#[derive(clap::Args, Default)]
+pub(crate) struct Arguments {
+    /// Runs a part only
+    #[arg(long)]
+    only: Option<Part>,
+    /// Runs tests only whose names contain this
+    filter: Option<String>,
+}
+
+/// `unit` includes the store tests, whose one body runs on both databases.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    Unit,
+    Sqlite,
+    Postgres,
+}
+
+pub(crate) async fn run(workspace: &Workspace, arguments: Arguments) -> Result<()> {
+    let steps = steps(workspace.product()?, &arguments)?;
+    let postgres = Postgres::start(workspace, &[]).await?;
+    let mut done = Vec::new();
+    for step in &steps {
+        println!("\n=== {} ===", step.name);
+        let started = Instant::now();
+        let outcome = step.run(&workspace.root, &postgres.url("postgres"), arguments.filter.as_deref()).await;
+        let outcome = outcome.unwrap_or_else(|error| Outcome { verdict: Err(error.to_string()), ..Outcome::default() });
+        println!("--- {}: {outcome}, {:.1} s", step.name, started.elapsed().as_secs_f64());
+        done.push((step.name.as_str(), outcome, started.elapsed()));
+    }
+    drop(postgres);
+    conclude(&done)
+}
+
+struct Step {
+    name: String,
+    arguments: Vec<String>,
+    /// None where a test takes both databases, or none.
+    database: Option<&'static str>,
+}
+
+impl Step {
+    fn new(name: impl Into<String>, arguments: &[&str], database: Option<&'static str>) -> Self {
+        Self { name: name.into(), arguments: arguments.iter().map(|&a| a.to_owned()).collect(), database }
+    }
+
+    async fn run(&self, root: &Path, postgres: &str, filter: Option<&str>) -> Result<Outcome> {
+        let mut command = Command::new(cargo_path());
+        command.current_dir(root).arg("test").args(&self.arguments).arg("--no-fail-fast").args(filter);
+        command.env("CLEAVE_TEST_POSTGRES", postgres);
+        match self.database {
+            Some(database) => command.env("CLEAVE_TEST_DATABASE", database),
+            None => command.env_remove("CLEAVE_TEST_DATABASE"),
+        };
+        let ended = process::run(command, LIMIT).await?;
+        Ok(Outcome::read(&ended.stdout, ended.success, filter.is_some()))
+    }
+}
+
+fn steps(product: &Package, arguments: &Arguments) -> Result<Vec<Step>> {
+    let wants = |part| arguments.only.is_none_or(|only| only == part);
+    let mut steps = Vec::new();
+    if wants(Part::Unit) {
+        steps.push(Step::new("crates", &["--workspace", "--exclude", PRODUCT, "--exclude", "xtask"], None));
+        steps.push(Step::new("xtask", &["--package", "xtask"], None));
+        let kinds = [("lib", "--lib"), ("bin", "--bins")].into_iter().filter(|(kind, _)| product.has_target(kind));
+        let kinds: Vec<_> = kinds.map(|(_, flag)| flag).collect();
+        if has_unit_tests(&product.folder().join("src"))? {
+            steps.push(Step::new(PRODUCT, &[&["--package", PRODUCT], kinds.as_slice()].concat(), None));
+        }
+    }
+    let targets = product.targets.iter().filter(|target| target.kind.iter().any(|kind| kind == "test"));
+    let (house, targets): (Vec<_>, Vec<_>) =
+        targets.map(|target| target.name.as_str()).partition(|&name| name == HOUSE);
+    let target =
+        |name: &str, shown: String, database| Step::new(shown, &["--package", PRODUCT, "--test", name], database);
+    if wants(Part::Unit) {
+        steps.extend(house.into_iter().map(|name| target(name, name.into(), None)));
+    }
+    for (part, database) in [(Part::Sqlite, "sqlite"), (Part::Postgres, "postgres")] {
+        if wants(part) {
+            let named = targets.iter().map(|name| target(name, format!("{name} on {database}"), Some(database)));
+            steps.extend(named);
+        }
+    }
+    if targets.is_empty() && arguments.only != Some(Part::Unit) {
+        return Err(format!("package `{PRODUCT}` has no test targets, so nothing would run on a database").into());
+    }
+    Ok(steps)
+}
+
+/// A binary without unit tests has no step, rather than one that runs nothing.
+fn has_unit_tests(folder: &Path) -> Result<bool> {
+    for entry in fs::read_dir(folder).context(format_args!("cannot read {}", folder.display()))?.flatten() {
+        let path = entry.path();
+        let found = if path.is_dir() {
+            has_unit_tests(&path)?
+        } else {
+            fs::read_to_string(&path).is_ok_and(|text| text.contains("#[cfg(test)]"))
+        };
+        if found {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
+struct Counts {
+    passed: u64,
+    failed: u64,
+    ignored: u64,
+}
+
+struct Outcome {
+    counts: Counts,
+    verdict: Result<(), String>,
+}
+
+impl Default for Outcome {
+    fn default() -> Self {
+        Self { counts: Counts::default(), verdict: Ok(()) }
+    }
+}
+
+impl Outcome {
+    /// With a filter most binaries have nothing to run, which is what was asked for.
+    fn read(stdout: &str, success: bool, filtered: bool) -> Self {
+        let counts = count(stdout);
+        let verdict = match counts {
+            Counts { failed: 1.., .. } => Err("tests failed".to_owned()),
+            _ if !success => Err("did not build, or died before it could report".to_owned()),
+            Counts { passed: 0, .. } if !filtered => Err("ran no test".to_owned()),
+            _ => Ok(()),
+        };
+        Self { counts, verdict }
+    }
+
+    /// A step that failed without a failing test counts as one.
+    fn failures(&self) -> u64 {
+        self.counts.failed.max(u64::from(self.verdict.is_err()))
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} passed, {} failed", self.counts.passed, self.counts.failed)?;
+        if self.counts.ignored > 0 {
+            write!(f, ", {} ignored", self.counts.ignored)?;
+        }
+        self.verdict.as_ref().err().map_or(Ok(()), |why| write!(f, ": {why}"))
+    }
+}
+
+/// Adds up libtest's lines: `test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; ..`.
+fn count(stdout: &str) -> Counts {
+    let mut counts = Counts::default();
+    for line in stdout.lines().filter_map(|line| line.trim_start().strip_prefix("test result: ")) {
+        for part in line.split(['.', ';']) {
+            match part.trim().split_once(' ').map(|(number, word)| (number.parse::<u64>(), word)) {
+                Some((Ok(number), "passed")) => counts.passed += number,
+                Some((Ok(number), "failed")) => counts.failed += number,
+                Some((Ok(number), "ignored")) => counts.ignored += number,
+                _ => {}
+            }
+        }
+    }
+    counts
+}
+
+fn conclude(done: &[(&str, Outcome, Duration)]) -> Result<()> {
+    let width = done.iter().map(|(name, ..)| name.len()).max().unwrap_or(0);
+    println!("\n{:<width$}  {:>7}  {:>7}  {:>7}  {:>7}", "step", "passed", "failed", "ignored", "seconds");
+    for (name, Outcome { counts, verdict }, took) in done {
+        let Counts { passed, failed, ignored } = counts;
+        let why = verdict.as_ref().err().map(|why| format!("  {why}")).unwrap_or_default();
+        println!("{name:<width$}  {passed:>7}  {failed:>7}  {ignored:>7}  {:>7.1}{why}", took.as_secs_f64());
+    }
+    let passed: u64 = done.iter().map(|(_, outcome, _)| outcome.counts.passed).sum();
+    let failed: u64 = done.iter().map(|(_, outcome, _)| outcome.failures()).sum();
+    println!("\n{passed} passed, {failed} failed");
+    if failed > 0 {
+        return Err("tests failed; the table above says where".into());
+    }
+    if passed == 0 {
+        return Err("no test has a name like that".into());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TWO: &str = "running 3 tests\ntest a ... ok\n\ntest result: ok. 2 passed; 0 failed; 1 ignored; 0 measured; 7 filtered out; finished in 0.00s\n\n\
+                       test result: FAILED. 5 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.25s\n";
+
+    #[test]
+    fn counts_of_several_binaries_are_added() {
+        assert_eq!(count(TWO), Counts { passed: 7, failed: 2, ignored: 1 });
+        assert_eq!(count("test result of mine: 3 passed"), Counts::default());
+    }
+
+    #[test]
+    fn running_nothing_is_a_failure_unless_asked_for() {
+        let nothing = "test result: ok. 0 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s";
+        assert_eq!(Outcome::read(nothing, true, false).failures(), 1);
+        assert_eq!(Outcome::read(nothing, true, true).failures(), 0);
+        assert_eq!(Outcome::read("", false, true).failures(), 1, "a build that failed is no empty run");
+        assert_eq!(Outcome::read(TWO, false, false).failures(), 2);
+    }
+}
