@@ -59,7 +59,8 @@ impl Conn {
         };
         self.note(done)
     }
-    pub(crate) fn db(&self) -> Db {
+    /// Which database this is: for a statement whose text differs in a word. Where more differs, use [`on`](Self::on).
+    pub fn db(&self) -> Db {
         match self.native {
             S(_) => Db::Sqlite,
             P(_) => Db::Postgres,

@@ -10,6 +10,7 @@ mod service;
 mod store;
 
 pub use domain::roles::Role;
+pub use http::routes;
 pub use service::{Settings, Users};
 
 /// This domain's tables.

@@ -1,5 +1,8 @@
 //! Carts: a working document of one buyer until it becomes an order.
-use crate::domain::{shipping::ShippingSettings, totals::{Priced, Totals}};
+use crate::domain::{
+    shipping::ShippingSettings,
+    totals::{Priced, Totals},
+};
 use kernel::{Address, BadMoney, CartKey, Currency, Id, Kind, Minor, Time};
 use orders_api::OrderId;
 use products_api::VariantId;

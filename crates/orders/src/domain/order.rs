@@ -109,7 +109,13 @@ impl From<BadMoney> for Unfit {
 
 impl FullOrder {
     /// The pending attempt of a complete cart: a snapshot of what the buyer was shown.
-    pub(crate) fn of(id: OrderId, full: &FullCart, user: Option<UserId>, option: &ShippingOption, now: Time) -> Result<Self, Unfit> {
+    pub(crate) fn of(
+        id: OrderId,
+        full: &FullCart,
+        user: Option<UserId>,
+        option: &ShippingOption,
+        now: Time,
+    ) -> Result<Self, Unfit> {
         let FullCart { cart, lines } = full;
         let priced = lines.iter().map(|line| line.priced());
         let shipping = option.price(cart.currency).ok_or(Unfit)?;

@@ -28,7 +28,12 @@ pub struct ShippingOption {
 
 impl Default for ShippingSettings {
     fn default() -> Self {
-        let free = ShippingOption { id: "standard".into(), name: "Standard".into(), prices: BTreeMap::new(), countries: Vec::new() };
+        let free = ShippingOption {
+            id: "standard".into(),
+            name: "Standard".into(),
+            prices: BTreeMap::new(),
+            countries: Vec::new(),
+        };
         Self { options: vec![free] }
     }
 }
@@ -55,7 +60,8 @@ impl ShippingSettings {
     pub(crate) fn offered<'a>(&'a self, cart: &'a Cart) -> impl Iterator<Item = &'a ShippingOption> {
         self.options.iter().filter(|option| {
             let country = cart.shipping_address.as_ref().map(|address| &address.country);
-            let reaches = option.countries.is_empty() || country.is_none_or(|country| option.countries.contains(country));
+            let reaches =
+                option.countries.is_empty() || country.is_none_or(|country| option.countries.contains(country));
             reaches && option.price(cart.currency).is_some()
         })
     }

@@ -28,7 +28,11 @@ pub(crate) struct Totals {
 }
 
 impl Totals {
-    pub(crate) fn of(lines: impl Iterator<Item = Priced>, shipping: Minor, prices_include_tax: bool) -> Result<Self, BadMoney> {
+    pub(crate) fn of(
+        lines: impl Iterator<Item = Priced>,
+        shipping: Minor,
+        prices_include_tax: bool,
+    ) -> Result<Self, BadMoney> {
         let (mut subtotal, mut discount, mut tax) = (Minor::ZERO, Minor::ZERO, Minor::ZERO);
         for line in lines {
             subtotal = subtotal.plus(line.unit_price.times(line.quantity)?)?;

@@ -24,12 +24,22 @@ impl Default for PaymentSettings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Authorisation {
     /// Nothing is secured: the shop waits for the money.
-    Pending { reference: String },
+    Pending {
+        reference: String,
+    },
     /// The money is secured and can be captured.
-    Authorised { reference: String },
-    Declined { reference: String, reason: String },
+    Authorised {
+        reference: String,
+    },
+    Declined {
+        reference: String,
+        reason: String,
+    },
     /// The buyer must do something first.
-    Action { reference: String, next: NextAction },
+    Action {
+        reference: String,
+        next: NextAction,
+    },
 }
 
 /// What the buyer must do, such as confirming with their bank.
@@ -55,7 +65,8 @@ impl Providers {
     /// The name that is not a provider's.
     pub(crate) fn new(settings: &PaymentSettings) -> Result<Self, String> {
         let all: [Arc<dyn Provider>; 2] = [Arc::new(manual::Manual), Arc::new(test::Test)];
-        let named = |name: &String| all.iter().find(|provider| provider.name() == name).cloned().ok_or_else(|| name.clone());
+        let named =
+            |name: &String| all.iter().find(|provider| provider.name() == name).cloned().ok_or_else(|| name.clone());
         let chosen = settings.providers.iter().map(named).collect::<Result<Vec<_>, _>>()?;
         Ok(Self(chosen.into_iter().map(|provider| (provider.name(), provider)).collect()))
     }
@@ -70,7 +81,8 @@ impl Providers {
 impl PaymentSettings {
     /// What is wrong with them, a sentence each.
     pub fn problems(&self) -> Vec<String> {
-        let unknown = Providers::new(self).err().map(|name| format!("payments.providers: `{name}` is not one of manual, test"));
+        let unknown =
+            Providers::new(self).err().map(|name| format!("payments.providers: `{name}` is not one of manual, test"));
         let none = self.providers.is_empty().then(|| "payments.providers: name at least one".to_owned());
         unknown.into_iter().chain(none).collect()
     }

@@ -16,7 +16,8 @@ impl Provider for Test {
         Ok(match token {
             Some("tok_ok") => Authorisation::Authorised { reference },
             Some("tok_action") => {
-                let next = NextAction { r#type: "redirect".into(), url: format!("https://bank.example/confirm/{order}") };
+                let next =
+                    NextAction { r#type: "redirect".into(), url: format!("https://bank.example/confirm/{order}") };
                 Authorisation::Action { reference, next }
             }
             _ => Authorisation::Declined { reference, reason: "The test card was declined.".into() },

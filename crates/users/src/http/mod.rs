@@ -13,7 +13,8 @@ use web::{AddressBody, Paged, Route, delete, get, patch, post, put};
 const READ: Needs = Needs::Permission("users:read");
 const WRITE: Needs = Needs::Permission("users:write");
 
-pub(crate) fn routes() -> Vec<Route> {
+/// What users serves.
+pub fn routes() -> Vec<Route> {
     use Needs::{Nothing, User};
     vec![
         post("/v1/users", Nothing, accounts::register)

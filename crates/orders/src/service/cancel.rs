@@ -1,0 +1,127 @@
+//! Taking an order back: what is held goes free, what is secured is void, then it is cancelled.
+use super::{
+    Error, Service,
+    checkout::{asked, reservation},
+};
+use crate::{
+    domain::{
+        cart::Holder,
+        order::{FullOrder, Status},
+    },
+    store::{
+        self,
+        processes::{Held, Step, Task},
+    },
+};
+use database::{
+    Conn,
+    once::{Kept, Once},
+};
+use kernel::{Call, CallError, Failure};
+use orders_api::{OrderEvent, OrderId};
+use products_api::ReleaseError;
+use std::{sync::Arc, time::Duration};
+
+const LEASE: Duration = Duration::from_secs(30);
+
+enum Begun {
+    Replay(Vec<u8>),
+    /// It is cancelled already: the same answer again.
+    Already(FullOrder),
+    Ours(Held, FullOrder, Option<String>),
+}
+
+impl Service {
+    pub(crate) async fn cancel(
+        self: Arc<Self>,
+        call: Call,
+        id: OrderId,
+        holder: Holder,
+        reason: Option<String>,
+        once: Once<FullOrder>,
+    ) -> Result<Kept<FullOrder>, Error> {
+        let runtime = self.runtime.clone();
+        let task = runtime.spawn(async move { self.cancel_in_steps(&call, id, holder, reason, once).await });
+        task.await.unwrap_or(Err(Error::Neighbour(Failure::Unknown)))
+    }
+
+    async fn cancel_in_steps(
+        &self,
+        call: &Call,
+        id: OrderId,
+        holder: Holder,
+        reason: Option<String>,
+        once: Once<FullOrder>,
+    ) -> Result<Kept<FullOrder>, Error> {
+        let (held, full, provider) = match self.begin_cancel(id, holder, once.clone()).await? {
+            Begun::Replay(bytes) => return Ok(Kept::Replayed(bytes)),
+            Begun::Already(order) => return Ok(Kept::Fresh(order)),
+            Begun::Ours(held, full, provider) => (held, full, provider),
+        };
+        match super::checkout::answered(|| self.neighbours.stock.release(call, reservation(id))).await {
+            Ok(()) => (),
+            Err(CallError::Domain(ReleaseError::Shipped)) => {
+                self.leave(held, &once).await?;
+                return Err(Error::NotCancellable);
+            }
+            Err(error) => {
+                let failure = error.split().err().unwrap_or(Failure::Unknown);
+                if failure != Failure::Unknown {
+                    self.leave(held, &once).await?;
+                }
+                return Err(failure.into());
+            }
+        }
+        if let Some(provider) = provider.and_then(|name| self.providers.get(&name)) {
+            asked(|| provider.void(id)).await?;
+        }
+        let (now, trace) = (self.now(), call.trace);
+        let unit = move |tx: &mut Conn| {
+            if !store::processes::finish(tx, held, now)? {
+                return Err(Error::OrderBusy);
+            }
+            let order = store::orders::cancel(tx, id, reason.as_deref(), now)?.ok_or(Error::OrderBusy)?;
+            store::payments::void(tx, id, now)?;
+            database::outbox::publish(
+                tx,
+                &[OrderEvent::Cancelled { order_id: id, reason: reason.clone() }],
+                now,
+                trace,
+            )?;
+            let answer = FullOrder { order, lines: full.lines.clone() };
+            once.finish(tx, &answer)?;
+            Ok(Kept::Fresh(answer))
+        };
+        self.db.write(unit).await
+    }
+
+    async fn begin_cancel(&self, id: OrderId, holder: Holder, once: Once<FullOrder>) -> Result<Begun, Error> {
+        let now = self.now();
+        let unit = move |tx: &mut Conn| {
+            if let Some(bytes) = once.begin::<Error>(tx, LEASE)? {
+                return Ok(Begun::Replay(bytes));
+            }
+            let full = store::orders::full(tx, id, holder)?.ok_or(Error::NotFound)?;
+            if full.order.status == Status::Cancelled {
+                once.finish(tx, &full)?;
+                return Ok(Begun::Already(full));
+            }
+            if !full.order.cancellable() {
+                return Err(Error::NotCancellable);
+            }
+            let held = store::processes::begin(tx, id, Task::Cancel, Step::Settle, LEASE, now, Error::OrderBusy)?;
+            Ok(Begun::Ours(held, full, store::payments::of(tx, id)?.map(|(name, _)| name)))
+        };
+        self.db.write(unit).await
+    }
+
+    /// Nothing was done: the process ends, and the key is free.
+    pub(super) async fn leave(&self, held: Held, once: &Once<FullOrder>) -> Result<(), Error> {
+        let (now, once) = (self.now(), once.clone());
+        let unit = move |tx: &mut Conn| {
+            store::processes::finish(tx, held, now)?;
+            once.give_up(tx)
+        };
+        Ok(self.db.write(unit).await?)
+    }
+}

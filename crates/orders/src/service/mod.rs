@@ -1,0 +1,177 @@
+//! The use cases of orders, one a function.
+mod cancel;
+mod carts;
+mod checkout;
+mod history;
+mod orders;
+mod ship;
+
+use crate::{
+    domain::{cart::Holder, shipping::ShippingSettings},
+    http,
+    payments::{PaymentSettings, Providers},
+};
+use database::{Database, once};
+use kernel::{Call, CartKey, Clock, Failure, Principal, Time};
+use orders_api::OrderHistory;
+use products_api::{Catalogue, Stock, VariantId};
+use serde::{Deserialize, Serialize};
+use std::{sync::Arc, time::Duration};
+use tokio::sync::Notify;
+use web::{Module, Worker};
+
+pub(crate) use carts::{LineToAdd, NewCart};
+pub(crate) use checkout::{Attempt, CheckoutError, DECLINED, Payment};
+pub(crate) use orders::List;
+pub(crate) use ship::Parcel;
+
+/// How a checkout behaves.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CheckoutSettings {
+    /// Minutes that stock is held while a buyer pays.
+    pub reservation_minutes: u64,
+}
+
+impl Default for CheckoutSettings {
+    fn default() -> Self {
+        Self { reservation_minutes: 15 }
+    }
+}
+
+/// How orders behaves.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    pub payments: PaymentSettings,
+    pub shipping: ShippingSettings,
+    pub checkout: CheckoutSettings,
+}
+
+/// Whom orders asks.
+pub struct Neighbours {
+    pub catalogue: Arc<dyn Catalogue>,
+    pub stock: Arc<dyn Stock>,
+}
+
+/// The domain. Cheap to clone.
+#[derive(Clone)]
+pub struct Orders(Arc<Service>);
+
+pub(crate) struct Service {
+    db: Database,
+    clock: Arc<dyn Clock>,
+    neighbours: Neighbours,
+    providers: Providers,
+    pub(crate) shipping: ShippingSettings,
+    hold_for: Duration,
+    /// Work of several steps runs here: it outlives the request, and the listener's threads.
+    runtime: tokio::runtime::Handle,
+    /// An attempt of this process came to an end: whoever waits for it looks again.
+    settled: Notify,
+}
+
+impl Orders {
+    /// `db` is migrated; `settings` have no problems.
+    pub async fn open(
+        db: Database,
+        clock: Arc<dyn Clock>,
+        neighbours: Neighbours,
+        settings: Settings,
+    ) -> Result<Self, String> {
+        let providers =
+            Providers::new(&settings.payments).map_err(|name| format!("there is no payment provider `{name}`"))?;
+        Ok(Self(Arc::new(Service {
+            db,
+            clock,
+            neighbours,
+            providers,
+            shipping: settings.shipping,
+            hold_for: Duration::from_secs(settings.checkout.reservation_minutes.max(1) * 60),
+            runtime: tokio::runtime::Handle::current(),
+            settled: Notify::new(),
+        })))
+    }
+    pub fn history(&self) -> Arc<dyn OrderHistory> {
+        self.0.clone()
+    }
+    pub fn module(&self) -> Module {
+        let service = Arc::clone(&self.0);
+        let purge = move || {
+            let service = Arc::clone(&service);
+            async move { service.purge().await }
+        };
+        let purge = Worker::new("orders-purge", Duration::from_secs(3600), purge);
+        Module::new("orders", http::routes(), Arc::clone(&self.0)).on(self.0.db.clone()).worker(purge)
+    }
+}
+
+/// Why a use case of orders came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("not found")]
+    NotFound,
+    #[error("changed since it was read")]
+    Stale,
+    #[error("the cart is being checked out")]
+    CartLocked,
+    #[error("the cart has become an order")]
+    CartCompleted,
+    #[error("the cart has no checkout")]
+    NoCheckout,
+    #[error("a cart holds more lines, or a line more pieces, than it can")]
+    TooMany(&'static str),
+    /// Which of the lines that were sent, and why.
+    #[error("{} lines cannot be added", .0.len())]
+    NotSold(Vec<(usize, NotSold)>),
+    #[error("the amounts cannot be counted")]
+    TooExpensive,
+    #[error("there is no such shipping option for this cart")]
+    ShippingOption,
+    #[error("another change of the order is under way")]
+    OrderBusy,
+    #[error("the order can no longer be cancelled")]
+    NotCancellable,
+    #[error("the order cannot be shipped")]
+    NotShippable,
+    /// products did not answer.
+    #[error(transparent)]
+    Neighbour(#[from] Failure),
+    #[error(transparent)]
+    Once(#[from] once::Refused),
+    #[error(transparent)]
+    Database(#[from] database::Error),
+}
+
+/// Why a variant cannot be put into a cart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotSold {
+    Unknown,
+    Draft,
+    NoPrice,
+}
+
+/// Staff's right to touch orders that are not theirs.
+pub(crate) const READ: &str = "orders:read";
+pub(crate) const WRITE: &str = "orders:write";
+
+impl Service {
+    fn now(&self) -> Time {
+        self.clock.now()
+    }
+    /// Who asks, for carts and orders; `right` is what staff needs to see another's order.
+    pub(crate) fn holder(&self, call: &Call, cart: Option<CartKey>, right: &'static str) -> Holder {
+        let staff = matches!(&call.principal, Principal::User(user) if user.may(right, self.now()));
+        Holder { user: call.principal.user(), token: cart, staff }
+    }
+    async fn purge(&self) {
+        if let Err(error) = self.db.write(once::purge).await {
+            tracing::warn!(%error, "old idempotency records stay until the next turn");
+        }
+    }
+    async fn quotes(&self, call: &Call, variants: Vec<VariantId>) -> Result<Vec<products_api::Quote>, Error> {
+        self.neighbours.catalogue.quote(call, variants).await.map_err(|error| match error.split() {
+            Ok(products_api::TooMany) => Error::TooMany("/lines"),
+            Err(failure) => Error::Neighbour(failure),
+        })
+    }
+}

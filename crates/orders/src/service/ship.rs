@@ -1,0 +1,107 @@
+//! Sending an order, all of it: what was confirmed leaves the stock, then the order says so.
+use super::{
+    Error, Service,
+    checkout::{answered, reservation},
+};
+use crate::{
+    domain::{cart::Holder, order::FullOrder},
+    store::{
+        self,
+        processes::{Held, Step, Task},
+    },
+};
+use database::{
+    Conn,
+    once::{Kept, Once},
+};
+use kernel::{Call, CallError, Failure};
+use orders_api::{OrderEvent, OrderId};
+use products_api::ShipError;
+use std::{sync::Arc, time::Duration};
+
+const LEASE: Duration = Duration::from_secs(30);
+
+/// Who carries it, and how it can be followed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Parcel {
+    pub carrier: Option<String>,
+    pub tracking_number: Option<String>,
+}
+
+enum Begun {
+    Replay(Vec<u8>),
+    Ours(Held, FullOrder),
+}
+
+impl Service {
+    pub(crate) async fn ship(
+        self: Arc<Self>,
+        call: Call,
+        id: OrderId,
+        holder: Holder,
+        parcel: Parcel,
+        once: Once<FullOrder>,
+    ) -> Result<Kept<FullOrder>, Error> {
+        let runtime = self.runtime.clone();
+        let task = runtime.spawn(async move { self.ship_in_steps(&call, id, holder, parcel, once).await });
+        task.await.unwrap_or(Err(Error::Neighbour(Failure::Unknown)))
+    }
+
+    async fn ship_in_steps(
+        &self,
+        call: &Call,
+        id: OrderId,
+        holder: Holder,
+        parcel: Parcel,
+        once: Once<FullOrder>,
+    ) -> Result<Kept<FullOrder>, Error> {
+        let (held, full) = match self.begin_ship(id, holder, once.clone()).await? {
+            Begun::Replay(bytes) => return Ok(Kept::Replayed(bytes)),
+            Begun::Ours(held, full) => (held, full),
+        };
+        match answered(|| self.neighbours.stock.ship(call, reservation(id))).await {
+            Ok(()) => (),
+            Err(CallError::Domain(ShipError::NotConfirmed)) => {
+                self.leave(held, &once).await?;
+                return Err(Error::NotShippable);
+            }
+            Err(error) => {
+                let failure = error.split().err().unwrap_or(Failure::Unknown);
+                if failure != Failure::Unknown {
+                    self.leave(held, &once).await?;
+                }
+                return Err(failure.into());
+            }
+        }
+        let (now, trace) = (self.now(), call.trace);
+        let status = full.order.shipped_status();
+        let unit = move |tx: &mut Conn| {
+            if !store::processes::finish(tx, held, now)? {
+                return Err(Error::OrderBusy);
+            }
+            let order = store::orders::ship(tx, id, status, now)?.ok_or(Error::OrderBusy)?;
+            store::orders::add_shipment(tx, id, parcel.carrier.as_deref(), parcel.tracking_number.as_deref(), now)?;
+            database::outbox::publish(tx, &[OrderEvent::Shipped { order_id: id }], now, trace)?;
+            let answer = FullOrder { order, lines: full.lines.clone() };
+            once.finish(tx, &answer)?;
+            Ok(Kept::Fresh(answer))
+        };
+        self.db.write(unit).await
+    }
+
+    async fn begin_ship(&self, id: OrderId, holder: Holder, once: Once<FullOrder>) -> Result<Begun, Error> {
+        let now = self.now();
+        let unit = move |tx: &mut Conn| {
+            if let Some(bytes) = once.begin::<Error>(tx, LEASE)? {
+                return Ok(Begun::Replay(bytes));
+            }
+            let full = store::orders::full(tx, id, holder)?.ok_or(Error::NotFound)?;
+            if !full.order.shippable() {
+                return Err(Error::NotShippable);
+            }
+            let held = store::processes::begin(tx, id, Task::Ship, Step::Settle, LEASE, now, Error::OrderBusy)?;
+            Ok(Begun::Ours(held, full))
+        };
+        self.db.write(unit).await
+    }
+}
