@@ -1,1 +1,137 @@
-fn main() {}
+//! `cleave`: a shop in one binary. The command line; `shop` wires, `commands` do.
+mod boundaries;
+mod commands;
+mod settings;
+mod shop;
+
+use clap::{Args, Parser, Subcommand};
+use commands::{Failed, database_init, demo, openapi, serve};
+use settings::{Flags, Settings};
+use std::{path::PathBuf, process::ExitCode};
+
+/// A commerce backend: start as one binary, move any domain out later, change no code.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Args, Clone)]
+struct Common {
+    /// A TOML file; see `cleave config` for every key.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where the shop answers, such as 0.0.0.0:8080.
+    #[arg(long, global = true, value_name = "ADDR")]
+    listen: Option<String>,
+    /// Where files lie.
+    #[arg(long, global = true, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the shop (what happens without a command, too).
+    Serve,
+    /// Run a sample shop in data/demo, on this machine only, with an administrator, a customer and things to buy.
+    Demo,
+    /// Bring the databases up to date.
+    Migrate {
+        /// Only say what is pending; fails when anything is.
+        #[arg(long)]
+        check: bool,
+    },
+    /// PostgreSQL: make what the shop needs.
+    #[command(subcommand)]
+    Database(DatabaseCommand),
+    /// Bring data in.
+    #[command(subcommand)]
+    Import(ImportCommand),
+    /// People.
+    #[command(subcommand)]
+    Users(UsersCommand),
+    /// Print the OpenAPI document.
+    Openapi,
+    /// Print the settings as they are in effect, secrets masked.
+    Config,
+}
+
+#[derive(Subcommand)]
+enum DatabaseCommand {
+    /// Make each domain's role and schema in the database of `database.url`, and print what was done.
+    Init {
+        /// A PostgreSQL URL of somebody who may create roles and schemas in that database.
+        #[arg(long, value_name = "URL")]
+        admin_url: String,
+    },
+}
+
+#[derive(Subcommand)]
+enum ImportCommand {
+    /// Products from a CSV file.
+    Products {
+        file: PathBuf,
+        /// The file's format; `shopify` is the one there is.
+        #[arg(long, default_value = "shopify")]
+        format: String,
+        /// The currency of the file's prices.
+        #[arg(long, default_value = "EUR")]
+        currency: String,
+        /// Only say what would be done.
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+#[derive(Subcommand)]
+enum UsersCommand {
+    /// Make an administrator, or make an account one; its password is asked for.
+    CreateAdmin {
+        #[arg(long)]
+        email: String,
+        #[arg(long, default_value = "Administrator")]
+        name: String,
+        /// Read the password from standard input.
+        #[arg(long)]
+        password_stdin: bool,
+    },
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failed(why)) => {
+            eprintln!("cleave: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Result<(), Failed> {
+    let Common { config, listen, data_dir } = cli.common;
+    let flags = Flags { config, listen, data_dir };
+    let settings = || -> Result<Settings, Failed> {
+        let settings = Settings::read(&flags)?;
+        host::start_logs(&settings.log)?;
+        Ok(settings)
+    };
+    match cli.command.unwrap_or(Command::Serve) {
+        Command::Serve => serve::run(&settings()?).await,
+        Command::Demo => demo::run(settings()?, &flags).await,
+        Command::Migrate { check } => commands::migrate(&settings()?, check),
+        Command::Database(DatabaseCommand::Init { admin_url }) => database_init(&settings()?, &admin_url),
+        Command::Import(ImportCommand::Products { file, format, currency, dry_run }) => {
+            commands::import::products(&settings()?, &file, &format, &currency, dry_run).await
+        }
+        Command::Users(UsersCommand::CreateAdmin { email, name, password_stdin }) => {
+            commands::users::create_admin(&settings()?, &email, &name, password_stdin).await
+        }
+        Command::Openapi => openapi(),
+        Command::Config => commands::config(&settings()?),
+    }
+}

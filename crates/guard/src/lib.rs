@@ -5,7 +5,7 @@
 use kernel::{
     Call, CallError, Clock, Effect, Failure, Handle, Invoke, Method, Needs, Outcome, Peer, Principal, Spec, Time, To,
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -16,7 +16,7 @@ use tracing::Instrument;
 const BUSY: Failure = Failure::Unavailable { retry_after: Some(Duration::from_secs(1)) };
 
 /// How many calls at once. Beyond it a call is refused at once, without effect, rather than queued.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Per handle: what one module may ask of one trait at once.

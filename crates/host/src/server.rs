@@ -63,12 +63,15 @@ pub struct Server {
     pub metrics: Metrics,
     /// Routes beside the modules', such as the demonstration's pictures.
     pub extra: fn(&mut web::ServiceConfig),
+    /// What is told on standard output once requests are answered, besides where.
+    pub greeting: Option<Box<dyn FnOnce(SocketAddr) -> String + Send>>,
 }
 
 impl Server {
     /// Serves until told to stop by SIGTERM or Ctrl-C: then takes nothing new, ends what runs, stops the workers and
     /// closes the databases.
-    pub async fn run(self) -> Result<(), StartError> {
+    pub async fn run(mut self) -> Result<(), StartError> {
+        let greeting = self.greeting.take();
         let listener = bind(&self.settings.listen)?;
         let internal =
             Some(&self.settings.internal_listen).filter(|address| !address.is_empty()).map(|address| bind(address));
@@ -94,6 +97,9 @@ impl Server {
         say(&format!("listening on http://{address}"))?;
         if let Some(address) = internal_address {
             say(&format!("metrics on http://{address}/metrics"))?;
+        }
+        if let Some(greeting) = greeting {
+            say(&greeting(address))?;
         }
 
         told_to_stop().await?;

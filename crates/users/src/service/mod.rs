@@ -10,7 +10,7 @@ use crate::{domain::account::User, store};
 use database::{Database, once};
 use kernel::{Call, Clock, Principal, Time};
 use passwords::Hasher;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
 use tokens::Signer;
 use users_api::{Accounts, Tokens, UserId};
@@ -20,7 +20,7 @@ pub(crate) use accounts::{NewAccount, OwnChanges, PageError};
 pub(crate) use sessions::Tokens as SessionTokens;
 
 /// How users behaves.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Seconds that an access token is believed.

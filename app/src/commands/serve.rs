@@ -1,0 +1,29 @@
+//! The server.
+use super::{Failed, document};
+use crate::{
+    settings::Settings,
+    shop::{self, Mode},
+};
+use host::Server;
+
+pub(crate) async fn run(settings: &Settings) -> Result<(), Failed> {
+    // Before any database is opened: its measures are taken hold of there.
+    let metrics = host::start_metrics()?;
+    let shop = shop::open(settings, Mode::Serve).await?;
+    #[cfg(feature = "users")]
+    match shop.users.has_administrator().await {
+        Ok(true) => (),
+        Ok(false) => tracing::warn!("there is no administrator yet: cleave users create-admin --email you@example.com"),
+        Err(error) => tracing::warn!(%error, "cannot tell whether there is an administrator"),
+    }
+    let server = Server {
+        modules: shop.modules.clone(),
+        verify: shop.verify.clone(),
+        settings: settings.http.clone(),
+        openapi: document(),
+        metrics,
+        extra: |_| (),
+        greeting: None,
+    };
+    Ok(server.run().await?)
+}

@@ -1,0 +1,44 @@
+//! People, from the command line.
+use super::Failed;
+use crate::settings::Settings;
+
+#[cfg(feature = "users")]
+pub(crate) async fn create_admin(
+    settings: &Settings,
+    email: &str,
+    name: &str,
+    password_stdin: bool,
+) -> Result<(), Failed> {
+    use crate::shop::{self, Mode};
+    let password = password(password_stdin)?;
+    let shop = shop::open(settings, Mode::Beside).await?;
+    let new = shop.users.create_administrator(email, &password, name).await?;
+    println!(
+        "{email} {}",
+        if new {
+            "is an administrator now"
+        } else {
+            "was there already and is an administrator with this password now"
+        }
+    );
+    Ok(())
+}
+
+#[cfg(not(feature = "users"))]
+pub(crate) async fn create_admin(_: &Settings, _: &str, _: &str, _: bool) -> Result<(), Failed> {
+    Err("this build has no users".into())
+}
+
+#[cfg(feature = "users")]
+fn password(stdin: bool) -> Result<String, Failed> {
+    use std::io::IsTerminal;
+    if !stdin && !std::io::stdin().is_terminal() {
+        return Err("there is no terminal to ask for the password: use --password-stdin".into());
+    }
+    if !stdin {
+        return Ok(rpassword::prompt_password("Password: ").map_err(|error| error.to_string())?);
+    }
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).map_err(|error| error.to_string())?;
+    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+}

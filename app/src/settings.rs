@@ -1,0 +1,161 @@
+//! The settings of the whole shop: a section a concern, read by the crate that owns it.
+use database::Location;
+use guard::Limits;
+use host::{HttpSettings, LogSettings, Masked, Problems, Source, Tree};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+const DEFAULTS: &str = include_str!("default.toml");
+
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Settings {
+    pub data_dir: PathBuf,
+    pub http: HttpSettings,
+    pub log: LogSettings,
+    pub database: DatabaseSettings,
+    pub modules: Modules,
+    pub calls: Limits,
+    #[cfg(feature = "users")]
+    pub users: users::Settings,
+    #[cfg(feature = "products")]
+    pub products: products::Settings,
+    #[cfg(feature = "orders")]
+    pub payments: orders::PaymentSettings,
+    #[cfg(feature = "orders")]
+    pub checkout: orders::CheckoutSettings,
+    #[cfg(feature = "orders")]
+    pub shipping: orders::ShippingSettings,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DatabaseSettings {
+    pub url: Masked,
+    pub queue: usize,
+    pub readers: usize,
+    pub threads: usize,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Modules {
+    pub users: Placed,
+    pub products: Placed,
+    pub orders: Placed,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Placed {
+    pub place: Place,
+    pub database: Masked,
+}
+
+/// Where a domain runs.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Place {
+    /// In this process.
+    Local,
+}
+
+impl DatabaseSettings {
+    pub(crate) fn executor(&self) -> database::Settings {
+        database::Settings { queue: self.queue, readers: self.readers, threads: self.threads }
+    }
+}
+
+/// What was said on the command line.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Flags {
+    pub config: Option<PathBuf>,
+    pub listen: Option<String>,
+    pub data_dir: Option<PathBuf>,
+}
+
+impl Settings {
+    pub(crate) fn read(flags: &Flags) -> Result<Self, Problems> {
+        let listen = flags.listen.clone().map(|address| ("http.listen", address));
+        let data_dir = flags.data_dir.as_ref().map(|dir| ("data_dir", dir.display().to_string()));
+        let mut tree = Tree::read(Source {
+            defaults: DEFAULTS,
+            file: flags.config.clone(),
+            lists: &["payments.providers"],
+            flags: listen.into_iter().chain(data_dir).collect(),
+        })?;
+        let sections = Self::take(&mut tree);
+        if let Some(settings) = &sections {
+            settings.problems().into_iter().for_each(|problem| tree.complain(problem));
+        }
+        tree.finish(sections)
+    }
+
+    /// Every section is looked at, so that all problems are told at once.
+    fn take(tree: &mut Tree) -> Option<Self> {
+        let data_dir = tree.take("data_dir");
+        let http = tree.take("http");
+        let log = tree.take("log");
+        let database = tree.take("database");
+        let modules = tree.take("modules");
+        let calls = tree.take("calls");
+        #[cfg(feature = "users")]
+        let users = tree.take("users");
+        #[cfg(feature = "products")]
+        let products = tree.take("products");
+        #[cfg(feature = "orders")]
+        let (payments, checkout, shipping) = (tree.take("payments"), tree.take("checkout"), tree.take("shipping"));
+        // A shop's one file also serves a build with fewer domains.
+        for (built_in, sections) in [
+            (cfg!(feature = "users"), &["users"][..]),
+            (cfg!(feature = "products"), &["products"]),
+            (cfg!(feature = "orders"), &["payments", "checkout", "shipping"]),
+        ] {
+            if !built_in {
+                sections.iter().for_each(|name| drop(tree.take::<serde_json::Value>(name)));
+            }
+        }
+        Some(Self {
+            data_dir: data_dir?,
+            http: http?,
+            log: log?,
+            database: database?,
+            modules: modules?,
+            calls: calls?,
+            #[cfg(feature = "users")]
+            users: users?,
+            #[cfg(feature = "products")]
+            products: products?,
+            #[cfg(feature = "orders")]
+            payments: payments?,
+            #[cfg(feature = "orders")]
+            checkout: checkout?,
+            #[cfg(feature = "orders")]
+            shipping: shipping?,
+        })
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        #[cfg(feature = "orders")]
+        problems.extend(self.payments.problems().into_iter().chain(self.shipping.problems()));
+        for (name, placed) in
+            [("users", &self.modules.users), ("products", &self.modules.products), ("orders", &self.modules.orders)]
+        {
+            if let Err(bad) = self.location(name, placed) {
+                problems.push(format!("modules.{name}.database: {bad}"));
+            }
+        }
+        problems
+    }
+
+    /// Where a domain's tables lie: its own database, the shop's, or a file.
+    pub(crate) fn location(&self, domain: &str, placed: &Placed) -> Result<Location, database::BadLocation> {
+        let (own, shop) = (placed.database.expose(), self.database.url.expose());
+        let dir: &Path = &self.data_dir;
+        match (own.is_empty(), shop.is_empty()) {
+            (false, _) => Location::parse(own, domain, dir, false),
+            (true, false) => Location::parse(shop, domain, dir, true),
+            (true, true) => Location::parse(&format!("sqlite:{domain}.db"), domain, dir, false),
+        }
+    }
+}
