@@ -1,1 +1,22 @@
+//! Starts real shops for tests: own process, own data, either database. Plays who uses them.
+//!
+//! `CLEAVE_TEST_DATABASE` (`sqlite` or `postgres`) chooses the database, `CLEAVE_TEST_POSTGRES` names a superuser of a
+//! cluster made for tests; `cargo xtask test` sets both. Every answer is compared with the OpenAPI document, and written
+//! down in the folder `CLEAVE_TEST_COVERAGE`, so that the run can tell which documented answers no test produced.
+//! It waits by asking again until a deadline, never by sleeping for luck.
+mod actor;
+mod contract;
+mod metrics;
+mod shop;
+mod wait;
 
+pub use actor::{Actor, Answer, Request};
+pub use metrics::Counters;
+pub use shop::{Backend, Options, Shop};
+pub use wait::until;
+
+/// A word that no other test uses.
+pub fn unique(word: &str) -> String {
+    let id = uuid::Uuid::now_v7().simple().to_string();
+    format!("{word}-{}", &id[12..])
+}
