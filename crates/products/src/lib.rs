@@ -1,1 +1,16 @@
+//! products: the catalogue, prices, and stock.
+//!
+//! Owns what the shop sells, what it costs and how much of it is there. Invariants: a variant is one combination of its
+//! product's options and there is one of each; never is more reserved than is on hand (a CHECK, and a guard in every
+//! statement that reserves); a reservation is confirmed or expires, decided by one guarded UPDATE and no clock outside
+//! the database; a list is sorted by keys kept beside its rows, so both databases answer alike.
+//! It never calls another domain, never deletes a product that was sold, and stores no HTML that it did not clean.
+mod domain;
+mod http;
+mod service;
+mod store;
 
+pub use service::{Products, Settings};
+
+/// This domain's tables.
+pub static MIGRATIONS: database::Migrations = database::migrations!("../../migrations/products");

@@ -1,0 +1,102 @@
+//! products over HTTP: the table, a file per noun.
+mod bodies;
+mod categories;
+mod problems;
+mod products;
+mod stock;
+mod variants;
+
+pub(crate) use bodies::NewProductBody;
+use bodies::{ChangeProduct, ProductBody};
+use categories::CategoryBody;
+pub(crate) use categories::NewCategoryBody;
+use kernel::{Code, Needs};
+use stock::{Adjustment, Count, StockBody};
+use variants::{AddVariant, ChangeVariant, SoldBody};
+use web::{Paged, Route, delete, get, patch, post, put};
+
+const WRITE: Needs = Needs::Permission("products:write");
+const STOCK_READ: Needs = Needs::Permission("stock:read");
+const STOCK_WRITE: Needs = Needs::Permission("stock:write");
+
+pub(crate) fn routes() -> Vec<Route> {
+    let mut routes = catalogue();
+    routes.extend(variants());
+    routes
+}
+
+fn catalogue() -> Vec<Route> {
+    use Needs::Nothing;
+    vec![
+        get("/v1/products", Nothing, products::list)
+            .says("List products: the active ones, or with `products:read` all")
+            .gives::<Paged<ProductBody>>(200, "A page")
+            .paged()
+            .query("q", "words, each the beginning of a word of the title, a tag, a SKU or a category's name")
+            .query("category", "a category's slug; those directly below it are included")
+            .query("currency", "ISO 4217; what price filters and sorts are in")
+            .query("price_min", "minor units; a variant costs this or more")
+            .query("price_max", "minor units; a variant costs this or less")
+            .query("sort", "newest (when not given), price, -price or title")
+            .query("status", "draft, active or archived; for holders of `products:read`")
+            .query("count", "true: count them as well, up to 10,000"),
+        post("/v1/products", WRITE, products::create)
+            .says("Create a product")
+            .takes::<NewProductBody>()
+            .gives::<ProductBody>(201, "The product")
+            .keyed()
+            .fails(&[Code::SlugTaken]),
+        get("/v1/products/{product}", Nothing, products::show)
+            .says("A product by its id or slug")
+            .gives::<ProductBody>(200, "The product")
+            .gives_nothing(304, "What the client has"),
+        patch("/v1/products/{product}", WRITE, products::change)
+            .says("Change a product")
+            .takes::<ChangeProduct>()
+            .gives::<ProductBody>(200, "The product")
+            .conditional()
+            .fails(&[Code::SlugTaken]),
+        delete("/v1/products/{product}", WRITE, products::archive)
+            .says("Archive a product: it is not sold any more")
+            .gives_nothing(204, "Archived"),
+        get("/v1/categories", Nothing, categories::list)
+            .says("All categories, by slug")
+            .gives::<Paged<CategoryBody>>(200, "All of them"),
+        post("/v1/categories", WRITE, categories::create)
+            .says("Create a category")
+            .takes::<NewCategoryBody>()
+            .gives::<CategoryBody>(201, "The category")
+            .keyed()
+            .fails(&[Code::SlugTaken]),
+    ]
+}
+
+fn variants() -> Vec<Route> {
+    vec![
+        post("/v1/products/{product}/variants", WRITE, variants::add)
+            .says("Add a variant to a product")
+            .takes::<AddVariant>()
+            .gives::<SoldBody>(201, "The variant")
+            .keyed()
+            .fails(&[Code::OptionsTaken]),
+        patch("/v1/variants/{id}", WRITE, variants::change)
+            .says("Change a variant; If-Match takes the version of its product")
+            .takes::<ChangeVariant>()
+            .gives::<SoldBody>(200, "The variant")
+            .conditional(),
+        get("/v1/variants/{id}/stock", STOCK_READ, stock::show)
+            .says("What there is of a variant")
+            .gives::<StockBody>(200, "The stock"),
+        put("/v1/variants/{id}/stock", STOCK_WRITE, stock::count)
+            .says("Set what is on hand, as it was counted")
+            .takes::<Count>()
+            .gives::<StockBody>(200, "The stock")
+            .fails(&[Code::BelowReserved]),
+        post("/v1/variants/{id}/stock-adjustments", STOCK_WRITE, stock::adjust)
+            .says("Add to what is on hand, or take from it")
+            .takes::<Adjustment>()
+            .gives::<StockBody>(200, "The stock")
+            .keyed()
+            .fails(&[Code::BelowReserved]),
+    ]
+}

@@ -1,0 +1,145 @@
+//! The use cases of products, one a function.
+mod categories;
+mod products;
+mod reservations;
+mod stock;
+mod traits;
+mod variants;
+
+use crate::domain::product::{Inconsistent, Product};
+use database::{Database, once};
+use kernel::{Clock, Currency, Time};
+use products_api::{Catalogue, Stock};
+use serde::Deserialize;
+use std::{path::PathBuf, sync::Arc, time::Duration};
+use web::{Module, Worker};
+
+pub(crate) use categories::NewCategory;
+pub(crate) use products::Viewer;
+pub(crate) use variants::{Changes as VariantChanges, Sold};
+
+/// How products behaves.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// The currency of a file of prices that does not say.
+    pub currency: Currency,
+    /// Seconds between two looks for reservations that are past their time.
+    pub sweep_seconds: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { currency: Currency::EUR, sweep_seconds: 30 }
+    }
+}
+
+/// The domain. Cheap to clone.
+#[derive(Clone)]
+pub struct Products(pub(crate) Arc<Service>);
+
+#[derive(Clone)]
+pub(crate) struct Service {
+    db: Database,
+    clock: Arc<dyn Clock>,
+    pub(crate) settings: Settings,
+    /// Where uploads lie until they are read.
+    #[expect(dead_code, reason = "imports come next")]
+    spool: PathBuf,
+}
+
+impl Products {
+    /// `db` is migrated; `spool` is a folder for uploads, made when it is not there.
+    pub async fn open(
+        db: Database,
+        clock: Arc<dyn Clock>,
+        settings: Settings,
+        spool: PathBuf,
+    ) -> Result<Self, database::Error> {
+        Ok(Self(Arc::new(Service { db, clock, settings, spool })))
+    }
+    pub fn catalogue(&self) -> Arc<dyn Catalogue> {
+        self.0.clone()
+    }
+    pub fn stock(&self) -> Arc<dyn Stock> {
+        self.0.clone()
+    }
+    pub fn module(&self) -> Module {
+        let service = Arc::clone(&self.0);
+        let sweep = move || {
+            let service = Arc::clone(&service);
+            async move { service.sweep().await }
+        };
+        let every = Duration::from_secs(self.0.settings.sweep_seconds.max(1));
+        let sweeper = Worker::new("products-sweep", every, sweep);
+        let service = Arc::clone(&self.0);
+        let purge = move || {
+            let service = Arc::clone(&service);
+            async move { service.purge().await }
+        };
+        let purge = Worker::new("products-purge", Duration::from_secs(3600), purge);
+        Module::new("products", crate::http::routes(), Arc::clone(&self.0))
+            .on(self.0.db.clone())
+            .worker(sweeper)
+            .worker(purge)
+    }
+}
+
+/// Why a use case of products came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("not found")]
+    NotFound,
+    #[error("changed since it was read")]
+    Stale,
+    #[error("another one has this slug")]
+    SlugTaken,
+    #[error("another variant has these options")]
+    OptionsTaken,
+    #[error("the variants have values that the options do not list")]
+    Inconsistent,
+    /// The places in the list of categories.
+    #[error("no such category")]
+    UnknownCategories(Vec<usize>),
+    #[error("no such parent category")]
+    UnknownParent,
+    #[error("a product has {} variants at most", crate::domain::product::MAX_VARIANTS)]
+    TooManyVariants,
+    /// Where in the options of a variant.
+    #[error("the values do not fit the product's options")]
+    Unfitting,
+    #[error("more is reserved than would be on hand")]
+    BelowReserved,
+    #[error("more than a shop can have")]
+    TooMuch,
+    #[error(transparent)]
+    Once(#[from] once::Refused),
+    #[error(transparent)]
+    Database(#[from] database::Error),
+}
+
+impl From<Inconsistent> for Error {
+    fn from(_: Inconsistent) -> Self {
+        Self::Inconsistent
+    }
+}
+
+impl Service {
+    fn now(&self) -> Time {
+        self.clock.now()
+    }
+    async fn purge(&self) {
+        if let Err(error) = self.db.write(once::purge).await {
+            tracing::warn!(%error, "old idempotency records stay until the next turn");
+        }
+    }
+}
+
+/// The product, if it is still in the version that the caller read; `None` stands for any.
+fn in_version(product: Option<Product>, expected: Option<i64>) -> Result<Product, Error> {
+    let product = product.ok_or(Error::NotFound)?;
+    match expected {
+        Some(version) if version != product.version => Err(Error::Stale),
+        _ => Ok(product),
+    }
+}

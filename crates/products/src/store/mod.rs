@@ -1,0 +1,24 @@
+//! diesel: domain types in and out, rows never leave.
+mod schema;
+mod sql;
+
+pub(crate) mod categories;
+pub(crate) mod list;
+pub(crate) mod products;
+pub(crate) mod reservations;
+pub(crate) mod stock;
+pub(crate) mod write;
+
+use database::{Error, Result};
+use diesel::result::Error as Diesel;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+/// What lies in a JSON column; something else there is an error of its row.
+fn from_json<T: DeserializeOwned>(value: Value) -> Result<T> {
+    serde_json::from_value(value).map_err(|e| Error::Query(Diesel::DeserializationError(e.into())))
+}
+
+fn to_json(value: &impl Serialize) -> Value {
+    serde_json::to_value(value).expect("domain types are plain data")
+}
