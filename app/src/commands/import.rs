@@ -3,7 +3,7 @@ use super::Failed;
 use crate::settings::Settings;
 use std::path::Path;
 
-#[cfg(feature = "products")]
+#[cfg(any())]
 pub(crate) async fn products(
     settings: &Settings,
     file: &Path,
@@ -43,7 +43,7 @@ pub(crate) async fn products(
     }
 }
 
-#[cfg(not(feature = "products"))]
+#[cfg(all())]
 pub(crate) async fn products(_: &Settings, _: &Path, _: &str, _: &str, _: bool) -> Result<(), Failed> {
     Err("this build has no products".into())
 }

@@ -1,6 +1,7 @@
 //! Logs to standard error, metrics for Prometheus.
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use serde::{Deserialize, Serialize};
+use std::io::IsTerminal;
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -31,7 +32,9 @@ pub fn start_logs(settings: &LogSettings) -> Result<(), String> {
     let filter = EnvFilter::try_new(&settings.filter).map_err(|error| format!("log.filter: {error}"))?;
     let all = tracing_subscriber::registry().with(filter);
     let started = match settings.format {
-        LogFormat::Text => all.with(fmt::layer().with_writer(std::io::stderr)).try_init(),
+        LogFormat::Text => {
+            all.with(fmt::layer().with_ansi(std::io::stderr().is_terminal()).with_writer(std::io::stderr)).try_init()
+        }
         LogFormat::Json => all.with(fmt::layer().json().flatten_event(true).with_writer(std::io::stderr)).try_init(),
     };
     drop(started);

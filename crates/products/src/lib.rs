@@ -10,6 +10,7 @@ mod http;
 mod service;
 mod store;
 
+pub use http::routes;
 pub use service::{Products, Settings};
 
 /// This domain's tables.

@@ -31,7 +31,8 @@ impl Actor {
     }
     #[must_use]
     pub async fn signed_in(self, email: &str, password: &str) -> Self {
-        let tokens = self.post("/v1/sessions", json!({ "email": email, "password": password })).send().await.expect(201);
+        let tokens =
+            self.post("/v1/sessions", json!({ "email": email, "password": password })).send().await.expect(201);
         let token = tokens.text("/access_token");
         self.bearer(&token)
     }
@@ -132,7 +133,8 @@ impl Answer {
     }
     #[track_caller]
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.bytes).unwrap_or_else(|_| panic!("{}: not JSON: {}", self.what, String::from_utf8_lossy(&self.bytes)))
+        serde_json::from_slice(&self.bytes)
+            .unwrap_or_else(|_| panic!("{}: not JSON: {}", self.what, String::from_utf8_lossy(&self.bytes)))
     }
     /// The member at a JSON pointer.
     #[track_caller]

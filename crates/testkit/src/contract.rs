@@ -2,14 +2,7 @@
 use crate::Answer;
 use reqwest::Method;
 use serde_json::{Value, json};
-use std::{
-    collections::HashMap,
-    env,
-    fs::OpenOptions,
-    io::Write,
-    path::Path,
-    sync::Mutex,
-};
+use std::{collections::HashMap, env, fs::OpenOptions, io::Write, path::Path, sync::Mutex};
 
 /// What any request may meet, whatever it is.
 const ALWAYS: &[u16] = &[400, 404, 405, 429, 500, 503];
@@ -34,22 +27,42 @@ impl Contract {
         let Some(template) = self.template(path) else { return };
         let verb = method.as_str().to_ascii_lowercase();
         let Some(operation) = self.document["paths"][&template].get(&verb) else {
-            assert!(answer.status == 405 || answer.status == 401, "{}: {} for a method that is not documented", answer.what, answer.status);
+            assert!(
+                answer.status == 405 || answer.status == 401,
+                "{}: {} for a method that is not documented",
+                answer.what,
+                answer.status
+            );
             return;
         };
         let status = answer.status.to_string();
         let documented = operation["responses"].get(&status);
         record(&verb, &template, answer);
-        assert!(documented.is_some() || ALWAYS.contains(&answer.status), "{}: {status} is not documented: {}", answer.what, String::from_utf8_lossy(&answer.bytes));
+        assert!(
+            documented.is_some() || ALWAYS.contains(&answer.status),
+            "{}: {status} is not documented: {}",
+            answer.what,
+            String::from_utf8_lossy(&answer.bytes)
+        );
         let media = answer.header("content-type").unwrap_or("").split(';').next().unwrap_or("").to_owned();
         let at = match documented {
-            Some(_) => format!("/paths/{}/{verb}/responses/{status}/content/{}/schema", escape(&template), escape(&media)),
+            Some(_) => {
+                format!("/paths/{}/{verb}/responses/{status}/content/{}/schema", escape(&template), escape(&media))
+            }
             None => "/components/schemas/Problem".to_owned(),
         };
         let has_schema = self.document.pointer(&at).is_some();
-        assert!(has_schema || answer.bytes.is_empty(), "{}: a body of {media}, which is not documented for {status}", answer.what);
+        assert!(
+            has_schema || answer.bytes.is_empty(),
+            "{}: a body of {media}, which is not documented for {status}",
+            answer.what
+        );
         if has_schema {
-            let errors: Vec<String> = self.validator(&at).iter_errors(&answer.json()).map(|error| format!("{}: {error}", error.instance_path())).collect();
+            let errors: Vec<String> = self
+                .validator(&at)
+                .iter_errors(&answer.json())
+                .map(|error| format!("{}: {error}", error.instance_path()))
+                .collect();
             assert!(errors.is_empty(), "{}: not as documented: {errors:?}\n{}", answer.what, answer.json());
         }
     }
@@ -69,7 +82,11 @@ impl Contract {
         let paths = self.document["paths"].as_object()?;
         let fits = |template: &&String| {
             let wanted: Vec<&str> = template.split('/').collect();
-            wanted.len() == parts.len() && wanted.iter().zip(&parts).all(|(wanted, part)| wanted == part || (wanted.starts_with('{') && !part.is_empty()))
+            wanted.len() == parts.len()
+                && wanted
+                    .iter()
+                    .zip(&parts)
+                    .all(|(wanted, part)| wanted == part || (wanted.starts_with('{') && !part.is_empty()))
         };
         paths.keys().filter(fits).min_by_key(|template| template.matches('{').count()).cloned()
     }
@@ -82,9 +99,12 @@ fn escape(part: &str) -> String {
 /// One line an answer: what was asked, the status, the code. The run compares them with the document.
 fn record(verb: &str, template: &str, answer: &Answer) {
     let Ok(folder) = env::var("CLEAVE_TEST_COVERAGE") else { return };
-    let code = serde_json::from_slice::<Value>(&answer.bytes).ok().and_then(|json| Some(json.get("code")?.as_str()?.to_owned()));
+    let code = serde_json::from_slice::<Value>(&answer.bytes)
+        .ok()
+        .and_then(|json| Some(json.get("code")?.as_str()?.to_owned()));
     let line = format!("{verb} {template} {} {}\n", answer.status, code.unwrap_or_default());
     let file = Path::new(&folder).join(format!("{}.log", std::process::id()));
-    let written = OpenOptions::new().create(true).append(true).open(file).and_then(|mut file| file.write_all(line.as_bytes()));
+    let written =
+        OpenOptions::new().create(true).append(true).open(file).and_then(|mut file| file.write_all(line.as_bytes()));
     written.expect("the folder of CLEAVE_TEST_COVERAGE can be written");
 }

@@ -10,7 +10,10 @@ pub struct Counters {
 
 impl Counters {
     pub(crate) fn read(text: &str) -> Self {
-        Self { statements: by_database(text, "cleave_database_statements_total"), transactions: by_database(text, "cleave_database_transactions_total") }
+        Self {
+            statements: by_database(text, "cleave_database_statements_total"),
+            transactions: by_database(text, "cleave_database_transactions_total"),
+        }
     }
     /// What came since `before`, all domains together: statements, transactions.
     pub fn since(&self, before: &Self) -> (u64, u64) {

@@ -118,7 +118,8 @@ impl Shop {
     }
     /// Runs it to its end; panics unless it succeeds. What it printed.
     pub fn run(&self, args: &[&str], input: &str) -> String {
-        let mut child = self.command(args).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the binary starts");
+        let mut child =
+            self.command(args).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the binary starts");
         child.stdin.take().expect("piped").write_all(format!("{input}\n").as_bytes()).expect("it reads its input");
         let done = child.wait_with_output().expect("it ends");
         assert!(done.status.success(), "cleave {args:?} failed");
@@ -132,11 +133,14 @@ impl Shop {
         let script = "\"$0\" serve </dev/null & server=$!; echo \"pid $server\"; cat >/dev/null; kill $server 2>/dev/null; wait $server";
         let mut command = Command::new("sh");
         command.args(["-c", script]).arg(&self.binary).envs(self.env.iter().map(|(name, value)| (name, value)));
-        let mut child = command.current_dir(self.dir.path()).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a shell");
+        let mut child =
+            command.current_dir(self.dir.path()).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a shell");
         let leash = child.stdin.take().expect("piped");
         let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines().map_while(Result::ok);
         let mut told = |word: &str| {
-            let line = lines.find(|line| line.starts_with(word)).unwrap_or_else(|| panic!("the server ended before it said `{word}`"));
+            let line = lines
+                .find(|line| line.starts_with(word))
+                .unwrap_or_else(|| panic!("the server ended before it said `{word}`"));
             line[word.len()..].trim().to_owned()
         };
         let pid = told("pid ").parse().expect("a process id");
@@ -157,7 +161,8 @@ impl Shop {
     }
     fn signal(&mut self, name: &str) {
         let Running { mut child, pid, _leash } = self.running.take().expect("it runs");
-        let sent = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status().expect("kill can be run");
+        let sent =
+            Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status().expect("kill can be run");
         assert!(sent.success(), "no process {pid}");
         drop(_leash);
         child.wait().expect("the shell ends with its server");
@@ -188,7 +193,10 @@ impl Shop {
         let (email, password) = ("staff@test.example", "a clerk's password");
         if self.held("staff").is_none() {
             let anonymous = self.anonymous();
-            let made = anonymous.post("/v1/users", json!({ "email": email, "password": password, "name": "Clerk" })).send().await;
+            let made = anonymous
+                .post("/v1/users", json!({ "email": email, "password": password, "name": "Clerk" }))
+                .send()
+                .await;
             if made.status == 201 {
                 let id = made.text("/id");
                 let admin = self.admin().await;
@@ -201,7 +209,11 @@ impl Shop {
     pub async fn customer(&self) -> Actor {
         let email = format!("{}@test.example", crate::unique("customer"));
         let anonymous = self.anonymous();
-        anonymous.post("/v1/users", json!({ "email": email, "password": "a customer's password", "name": "Customer" })).send().await.expect(201);
+        anonymous
+            .post("/v1/users", json!({ "email": email, "password": "a customer's password", "name": "Customer" }))
+            .send()
+            .await
+            .expect(201);
         anonymous.signed_in(&email, "a customer's password").await
     }
     fn held(&self, role: &'static str) -> Option<String> {
@@ -219,7 +231,12 @@ impl Shop {
 
     /// What it has measured so far.
     pub async fn counters(&self) -> Counters {
-        let text = reqwest::get(format!("{}/metrics", self.internal)).await.expect("metrics answer").text().await.expect("text");
+        let text = reqwest::get(format!("{}/metrics", self.internal))
+            .await
+            .expect("metrics answer")
+            .text()
+            .await
+            .expect("text");
         Counters::read(&text)
     }
 }

@@ -10,5 +10,7 @@ pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut ready: impl
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), asking).await.unwrap_or_else(|_| panic!("waited 20 s in vain: {what}"))
+    tokio::time::timeout(Duration::from_secs(20), asking)
+        .await
+        .unwrap_or_else(|_| panic!("waited 20 s in vain: {what}"))
 }

@@ -1,7 +1,7 @@
 //! Who calls, and whether the route is theirs to call: decided before anything of the body is read.
 use crate::{Edge, Problem};
 use actix_web::{
-    Error, FromRequest, HttpMessage, HttpRequest,
+    Error, FromRequest, HttpMessage, HttpRequest, ResponseError,
     body::BoxBody,
     dev::{Payload, ServiceRequest, ServiceResponse},
     middleware::Next,
@@ -58,9 +58,13 @@ pub(crate) async fn admit(
     request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let caller = caller(needs, request.request()).await?;
-    request.extensions_mut().insert(caller);
-    next.call(request).await
+    match caller(needs, request.request()).await {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.call(request).await
+        }
+        Err(problem) => Ok(request.into_response(problem.error_response())),
+    }
 }
 
 async fn caller(needs: Needs, request: &HttpRequest) -> Result<Caller, Problem> {

@@ -34,14 +34,16 @@ pub async fn edge<B: MessageBody + 'static>(
     let edge = Edge { request_id: request_id(&request), trace: trace(&request) };
     let span = tracing::info_span!("request", request_id = %edge.request_id, trace = %format!("{:032x}", edge.trace.0));
     request.extensions_mut().insert(edge.clone());
-    let kept = request.request().clone();
     let work = async move {
-        match next.call(request).await {
-            Ok(answer) => answer.map_into_left_body(),
-            Err(error) => ServiceResponse::new(kept, shown(&error)).map_into_right_body(),
+        let answer = next.call(request).await?;
+        // What actix itself refuses (a path that is no UTF-8, say) is text: it becomes a document too.
+        match answer.response().error().filter(|error| error.as_error::<Problem>().is_none()).map(shown) {
+            Some(document) => Ok::<_, Error>(answer.into_response(document).map_into_right_body()),
+            None => Ok(answer.map_into_left_body()),
         }
     };
-    let mut answer = CURRENT.scope(edge.request_id.clone(), tracing::Instrument::instrument(work, span.clone())).await;
+    let mut answer =
+        CURRENT.scope(edge.request_id.clone(), tracing::Instrument::instrument(work, span.clone())).await?;
     let headers = answer.headers_mut();
     let name = |text| HeaderName::from_static(text);
     if let Ok(id) = HeaderValue::from_str(&edge.request_id) {
@@ -64,11 +66,8 @@ fn observe<B>(answer: &ServiceResponse<B>, started: Instant) {
         .record(seconds);
 }
 
-/// Any error as a problem document: actix's own (a path that is no UTF-8, a payload that breaks off) as well.
+/// An error of actix's own as a problem document.
 fn shown(error: &Error) -> HttpResponse {
-    if let Some(problem) = error.as_error::<Problem>() {
-        return problem.error_response();
-    }
     let status = error.as_response_error().status_code();
     let code = match status.as_u16() {
         404 => Code::NotFound,

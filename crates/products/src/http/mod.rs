@@ -19,7 +19,7 @@ const WRITE: Needs = Needs::Permission("products:write");
 const STOCK_READ: Needs = Needs::Permission("stock:read");
 const STOCK_WRITE: Needs = Needs::Permission("stock:write");
 
-pub(crate) fn routes() -> Vec<Route> {
+pub fn routes() -> Vec<Route> {
     let mut routes = catalogue();
     routes.extend(variants());
     routes

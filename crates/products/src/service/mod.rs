@@ -19,7 +19,7 @@ pub(crate) use products::Viewer;
 pub(crate) use variants::{Changes as VariantChanges, Sold};
 
 /// How products behaves.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// The currency of a file of prices that does not say.
