@@ -9,6 +9,8 @@ mod domain;
 mod http;
 mod service;
 mod store;
+#[cfg(test)]
+mod tests;
 
 pub use service::{Products, Settings};
 
