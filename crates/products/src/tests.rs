@@ -1,6 +1,6 @@
 //! The statements themselves, on SQLite, and on PostgreSQL where `PRODUCTS_TEST_URL` names one.
 use crate::{
-    MIGRATIONS, Products, Settings,
+    Format, MIGRATIONS, Products, Report, Settings,
     http::NewProductBody,
     service::{Error, Service, Viewer},
     store::list::{Filter, PriceRange, Sort},
@@ -10,9 +10,7 @@ use database::{
     once::{Kept, Once},
 };
 use kernel::{Call, Currency, Id, Minor, Principal, SystemClock, Trace};
-use products_api::{
-    Catalogue, ConfirmError, ReleaseError, Reserve, ReserveError, ReserveLine, Short, Stock, VariantId,
-};
+use products_api::{ConfirmError, ReleaseError, Reserve, ReserveError, ReserveLine, Short, VariantId};
 use serde_json::json;
 use std::{sync::Arc, time::Duration};
 
@@ -225,5 +223,113 @@ async fn fifty_are_never_oversold() {
         }
         assert_eq!(won, 50);
         assert_eq!(shop.service().level(a).await.unwrap().available(), 0);
+    }
+}
+
+impl Shop {
+    async fn import(&self, text: &str, dry_run: bool) -> Result<Report, String> {
+        let file = self._folder.path().join("file.csv");
+        std::fs::write(&file, text).unwrap();
+        self.products.import_file(&file, Format::Shopify, Currency::EUR, dry_run, |_, _| ()).await
+    }
+    async fn export(&self) -> String {
+        use crate::domain::shopify::{HEADER, rows};
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        writer.write_record(HEADER).unwrap();
+        for product in self.service().following(None).await.unwrap() {
+            rows(&product, Currency::EUR).iter().for_each(|row| writer.write_record(row).unwrap());
+        }
+        String::from_utf8(writer.into_inner().unwrap()).unwrap()
+    }
+}
+
+fn counts(report: &Report) -> (u64, u64, u64, u64) {
+    (report.rows, report.created, report.updated, report.unchanged)
+}
+
+const FILE: &str = "\u{feff}Handle,Title,Body (HTML),Tags,Published,Option1 Name,Option1 Value,Variant SKU,\
+Variant Inventory Tracker,Variant Inventory Qty,Variant Price,Image Src,Image Alt Text,Status,Extra
+Lamp,Lamp,\"<p>Two
+lines</p>\",\"a, b,a\",true,Color,Red,R-1,shopify,5,69.99,https://a.example/1.jpg,One,active,x
+Lamp,,,,,,Blue,,shopify,-3,70,,,,x
+Lamp,,,,,,,,,,,/2.jpg,,,x
+Lamp,,,,,,Green,,,,7.0.0,,,,x
+plain,Plain,,,true,Title,Default Title,,,1,5,,,,x
+bad,Bad,,,true,Title,Default Title,,,1,five,,,,x
+bad,,,,,,,,,,,/3.jpg,,,x
+short,Short
+Lamp,Lamp again,,,true,Color,Red,R-1,shopify,9,1,,,draft,x
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_is_idempotent_and_an_export_too() {
+    for shop in Shop::new().await {
+        let dry = shop.import(FILE, true).await.unwrap();
+        assert_eq!(dry.created, 3); // nothing is written, so the second Lamp is new as well
+        assert!(shop.service().following(None).await.unwrap().is_empty());
+
+        let first = shop.import(FILE, false).await.unwrap();
+        assert_eq!(counts(&first), (9, 2, 1, 0));
+        let codes: Vec<_> = first.errors.iter().map(|e| (e.line, e.code.as_ref())).collect();
+        let expected = [(6, "invalid_price"), (8, "invalid_price"), (9, "product_refused"), (10, "wrong_columns")];
+        assert_eq!(codes, expected);
+        let lamp = &shop.service().following(None).await.unwrap()[0];
+        assert_eq!((lamp.title.as_str(), lamp.status.as_str(), lamp.variants.len()), ("Lamp again", "draft", 2));
+        assert_eq!((lamp.variants[0].on_hand, lamp.variants[0].available()), (5, Some(5)));
+        assert_eq!(lamp.variants[1].on_hand, 0);
+
+        shop.create(super::tests::lamp("Träumerei", 2000, 5)).await;
+        let export = shop.export().await;
+        let again = shop.import(&export, false).await.unwrap();
+        assert_eq!((again.created, again.updated, again.unchanged, again.error_count), (0, 0, 3, 0), "{again:?}");
+
+        let refused = shop.import("a;b;c\n1;2;3\n", false).await.unwrap_err();
+        assert!(refused.contains("semicolons") && refused.contains("Variant Price"), "{refused}");
+        assert!(shop.import("", false).await.is_err());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_products_in_one_file() {
+    let mut text = String::from("Handle,Title,Option1 Name,Option1 Value,Variant Price\n");
+    for n in 0..1000 {
+        text.push_str(&format!("p{n},Product {n},Size,S,1.00\np{n},,,M,2.00\n"));
+    }
+    for shop in Shop::new().await {
+        assert_eq!(counts(&shop.import(&text, false).await.unwrap()), (2000, 1000, 0, 0));
+        assert_eq!(counts(&shop.import(&text, false).await.unwrap()), (2000, 0, 0, 1000));
+        let changed = text.replace("p7,,,M,2.00", "p7,,,M,3.00\np7,,,L,4.00");
+        assert_eq!(counts(&shop.import(&changed, false).await.unwrap()), (2001, 0, 1, 999));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_uploaded_file_is_taken_in_a_task() {
+    use crate::domain::import::ImportStatus;
+    for shop in Shop::new().await {
+        let (id, path) = shop.service().upload();
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, FILE).unwrap();
+        shop.products.0.begin_import(&call(), id, Format::Shopify, Currency::EUR, false).await.unwrap();
+        let done = loop {
+            let import = shop.service().import(id).await.unwrap();
+            if !matches!(import.status, ImportStatus::Pending | ImportStatus::Running) {
+                break import;
+            }
+            tokio::task::yield_now().await;
+        };
+        assert_eq!((done.status, done.progress.created, done.progress.error_count), (ImportStatus::Done, 2, 4));
+    }
+}
+
+#[tokio::test]
+async fn the_demonstration_shop_is_made() {
+    let read = |text: &str| -> Vec<serde_json::Value> { serde_json::from_str(text).unwrap() };
+    let products = read(include_str!("../../../app/demo/catalogue.json"));
+    let categories = read(include_str!("../../../app/demo/categories.json"));
+    for shop in Shop::new().await {
+        shop.products.seed(products.clone(), categories.clone()).await.unwrap();
+        let all = Filter { status: None, ..all() };
+        assert_eq!(shop.titles(all, 7).await.len(), products.len());
     }
 }
