@@ -74,7 +74,7 @@ mod full {
             return Ok(());
         }
         let read = |text: &str| serde_json::from_str::<Vec<Value>>(text).map_err(|error| error.to_string());
-        let _ = (read(CATEGORIES)?, read(CATALOGUE)?);
+        shop.products.seed(read(CATEGORIES)?, read(CATALOGUE)?).await?;
         let (email, password) = CUSTOMER;
         match shop.users.create_customer(email, password, "Ada").await {
             Ok(()) => (),

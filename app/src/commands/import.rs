@@ -3,7 +3,7 @@ use super::Failed;
 use crate::settings::Settings;
 use std::path::Path;
 
-#[cfg(any())]
+#[cfg(feature = "products")]
 pub(crate) async fn products(
     settings: &Settings,
     file: &Path,
@@ -24,7 +24,7 @@ pub(crate) async fn products(
         shown.set_position(bytes);
         shown.set_message(format!("{rows} rows"));
     };
-    let report = shop.products.import_file(file, format, currency, dry_run, progress).await?;
+    let report = shop.products.import_file(file, format.parse()?, currency, dry_run, progress).await?;
     bar.finish();
     println!(
         "{} rows: {} products created, {} updated, {} unchanged",
@@ -43,7 +43,7 @@ pub(crate) async fn products(
     }
 }
 
-#[cfg(all())]
+#[cfg(not(feature = "products"))]
 pub(crate) async fn products(_: &Settings, _: &Path, _: &str, _: &str, _: bool) -> Result<(), Failed> {
     Err("this build has no products".into())
 }

@@ -7,9 +7,16 @@
 //! It never calls another domain, never deletes a product that was sold, and stores no HTML that it did not clean.
 mod domain;
 mod http;
+mod seed;
 mod service;
 mod store;
+#[cfg(test)]
+mod tests;
 
+pub use domain::{
+    import::{Format, Progress as Report},
+    shopify::RowError,
+};
 pub use http::routes;
 pub use service::{Products, Settings};
 

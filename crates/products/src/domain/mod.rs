@@ -1,4 +1,6 @@
 //! Pure types and rules. No async, no I/O.
+pub(crate) mod import;
 pub(crate) mod product;
+pub(crate) mod shopify;
 pub(crate) mod stock;
 pub(crate) mod text;

@@ -205,7 +205,12 @@ fn categories(fields: &mut Fields, at: &Pointer, slugs: Vec<String>) -> Option<V
     known.into_iter().collect()
 }
 
+/// Files of products separate tags by commas.
 fn tags(fields: &mut Fields, at: &Pointer, tags: &[String]) -> Option<Vec<String>> {
+    if let Some(n) = tags.iter().position(|tag| tag.contains(',')) {
+        fields.refuse(&at.at("tags").at(n), reason::FORMAT, "must not have a comma");
+        return None;
+    }
     texts(fields, &at.at("tags"), tags, MAX_TAGS, MAX_TAG)
 }
 

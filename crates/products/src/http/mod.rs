@@ -1,6 +1,7 @@
 //! products over HTTP: the table, a file per noun.
 mod bodies;
 mod categories;
+mod imports;
 mod problems;
 mod products;
 mod stock;
@@ -10,11 +11,13 @@ pub(crate) use bodies::NewProductBody;
 use bodies::{ChangeProduct, ProductBody};
 use categories::CategoryBody;
 pub(crate) use categories::NewCategoryBody;
+use imports::ImportBody;
 use kernel::{Code, Needs};
 use stock::{Adjustment, Count, StockBody};
 use variants::{AddVariant, ChangeVariant, SoldBody};
 use web::{Paged, Route, delete, get, patch, post, put};
 
+const READ: Needs = Needs::Permission("products:read");
 const WRITE: Needs = Needs::Permission("products:write");
 const STOCK_READ: Needs = Needs::Permission("stock:read");
 const STOCK_WRITE: Needs = Needs::Permission("stock:write");
@@ -22,6 +25,7 @@ const STOCK_WRITE: Needs = Needs::Permission("stock:write");
 pub fn routes() -> Vec<Route> {
     let mut routes = catalogue();
     routes.extend(variants());
+    routes.extend(files());
     routes
 }
 
@@ -98,5 +102,27 @@ fn variants() -> Vec<Route> {
             .gives::<StockBody>(200, "The stock")
             .keyed()
             .fails(&[Code::BelowReserved]),
+    ]
+}
+
+fn files() -> Vec<Route> {
+    vec![
+        post("/v1/imports", WRITE, imports::create)
+            .says("Import a file of products, up to 64 MiB; the same file again changes nothing")
+            .streams("text/csv")
+            .gives::<ImportBody>(202, "The import, which goes on by itself")
+            .query("format", "shopify (when not given)")
+            .query("currency", "ISO 4217; what the file's prices are in")
+            .query("dry_run", "true: write nothing, say what would be")
+            .fails(&[Code::InvalidQuery, Code::BodyTooLarge, Code::UnsupportedMediaType]),
+        get("/v1/imports/{id}", WRITE, imports::show)
+            .says("What came of an import so far")
+            .gives::<ImportBody>(200, "The import"),
+        get("/v1/exports/products", READ, imports::export)
+            .says("All products as a file of Shopify's format (text/csv)")
+            .gives_nothing(200, "The file, text/csv")
+            .query("format", "shopify (when not given)")
+            .query("currency", "ISO 4217; the prices in it are written")
+            .fails(&[Code::InvalidQuery]),
     ]
 }

@@ -1,5 +1,7 @@
 //! The use cases of products, one a function.
+mod apply;
 mod categories;
+mod imports;
 mod products;
 mod reservations;
 mod stock;
@@ -44,19 +46,21 @@ pub(crate) struct Service {
     clock: Arc<dyn Clock>,
     pub(crate) settings: Settings,
     /// Where uploads lie until they are read.
-    #[expect(dead_code, reason = "imports come next")]
     spool: PathBuf,
 }
 
 impl Products {
-    /// `db` is migrated; `spool` is a folder for uploads, made when it is not there.
+    /// `db` is migrated; `spool` is a folder for uploads, made with the first of them. Imports of a process that died
+    /// have failed.
     pub async fn open(
         db: Database,
         clock: Arc<dyn Clock>,
         settings: Settings,
         spool: PathBuf,
     ) -> Result<Self, database::Error> {
-        Ok(Self(Arc::new(Service { db, clock, settings, spool })))
+        let service = Service { db, clock, settings, spool };
+        service.give_up_imports().await?;
+        Ok(Self(Arc::new(service)))
     }
     pub fn catalogue(&self) -> Arc<dyn Catalogue> {
         self.0.clone()
@@ -68,7 +72,12 @@ impl Products {
         let service = Arc::clone(&self.0);
         let sweep = move || {
             let service = Arc::clone(&service);
-            async move { service.sweep().await }
+            async move {
+                service.sweep().await;
+                if let Err(error) = service.give_up_imports().await {
+                    tracing::warn!(%error, "interrupted imports stay open until the next turn");
+                }
+            }
         };
         let every = Duration::from_secs(self.0.settings.sweep_seconds.max(1));
         let sweeper = Worker::new("products-sweep", every, sweep);

@@ -1,5 +1,5 @@
 //! Products: made, shown, listed, changed, archived.
-use super::{Error, Service, in_version};
+use super::{Error, Service, apply::received, in_version};
 use crate::{
     domain::{
         product::{CategoryId, Changes, Named, NewProduct, Product, Status},
@@ -57,12 +57,14 @@ impl Service {
                 let (ids, names) = categories(tx, &product.categories)?;
                 insert_named(tx, &mut product, chosen.is_some())?;
                 let all = std::slice::from_ref(&product);
-                store::write::insert_variants(tx, &store::write::placed(all), || Error::OptionsTaken)?;
+                let variants = store::write::placed(all);
+                store::write::insert_variants(tx, &variants, || Error::OptionsTaken)?;
                 store::write::insert_categories(tx, product.id, &ids)?;
                 store::write::insert_index(tx, &[Index::of(&product, &names)])?;
-                product.categories.sort_unstable(); // as it will be read
                 let event = ProductEvent::Created { product_id: product.id };
                 database::outbox::publish(tx, &[event], now, trace)?;
+                received(tx, &variants, now, trace)?;
+                product.categories.sort_unstable(); // as it will be read
                 Ok(product)
             })
         };

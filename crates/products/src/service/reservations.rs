@@ -89,7 +89,7 @@ impl Service {
     }
 
     /// Ends holds that are past their time.
-    pub(super) async fn sweep(&self) {
+    pub(crate) async fn sweep(&self) {
         loop {
             let now = self.now();
             let ended = self.db.write(move |tx: &mut Conn| {

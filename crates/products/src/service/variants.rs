@@ -1,5 +1,5 @@
 //! Variants of a product that exists already.
-use super::{Error, Service, in_version, products::categories, products::next_version};
+use super::{Error, Service, apply::received, in_version, products::categories, products::next_version};
 use crate::{
     domain::product::{MAX_VARIANTS, Named, NewVariant, Product, Variant, fits},
     store::{
@@ -62,7 +62,8 @@ impl Service {
                 let at = product.variants.len();
                 product.variants.push(new);
                 let placed = Placed { product: product.id, position: at, variant: &product.variants[at] };
-                store::write::insert_variants(tx, &[placed], || Error::OptionsTaken)?;
+                store::write::insert_variants(tx, std::slice::from_ref(&placed), || Error::OptionsTaken)?;
+                received(tx, &[placed], now, trace)?;
                 reindex(tx, &product)?;
                 next_version(tx, &mut product, now, trace)?;
                 Ok(Sold { product, at })

@@ -3,6 +3,7 @@ mod schema;
 mod sql;
 
 pub(crate) mod categories;
+pub(crate) mod imports;
 pub(crate) mod list;
 pub(crate) mod products;
 pub(crate) mod reservations;

@@ -26,7 +26,6 @@ enum Piece {
     Int(i64),
     Str(String),
     At(Time),
-    Now,
     Later(Moved),
     Lock(&'static str),
 }
@@ -58,10 +57,7 @@ impl<ST> Sql<ST> {
     pub(crate) fn at(self, time: Time) -> Self {
         self.with(Piece::At(time))
     }
-    /// The present, by the database's clock.
-    pub(crate) fn now(self) -> Self {
-        self.with(Piece::Now)
-    }
+    /// The present by the database's clock, and `span` more.
     pub(crate) fn later(self, span: Duration) -> Self {
         self.with(Piece::Later(Now.plus(span)))
     }
@@ -97,7 +93,6 @@ impl Piece {
             Self::Int(value) => out.push_bind_param::<BigInt, i64>(value)?,
             Self::Str(value) => out.push_bind_param::<Text, String>(value)?,
             Self::At(time) => out.push_bind_param::<Timestamptz, Time>(time)?,
-            Self::Now => Now.walk_ast(out)?,
             Self::Later(moved) => moved.walk_ast(out)?,
             Self::Lock(how) if *out.backend() == Db::Postgres => out.push_sql(how),
             Self::Lock(_) => (),
