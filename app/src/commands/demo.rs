@@ -74,7 +74,7 @@ mod full {
             return Ok(());
         }
         let read = |text: &str| serde_json::from_str::<Vec<Value>>(text).map_err(|error| error.to_string());
-        shop.products.seed(read(CATEGORIES)?, read(CATALOGUE)?).await?;
+        shop.products.seed(read(CATALOGUE)?, read(CATEGORIES)?).await?;
         let (email, password) = CUSTOMER;
         match shop.users.create_customer(email, password, "Ada").await {
             Ok(()) => (),
