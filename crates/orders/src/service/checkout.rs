@@ -214,7 +214,7 @@ impl Run {
         let unit = move |conn: &mut Conn| {
             let anyone = Holder { user: None, token: None, staff: true };
             let order = store::orders::full(conn, id, anyone)?
-                .ok_or(database::Error::Query(diesel::result::Error::NotFound))?;
+                .ok_or_else(|| database::Error::Unavailable("a cart names an order that is not there".into()))?;
             let step = if order.order.status == Status::Pending { store::processes::step_of(conn, id)? } else { None };
             let next = if step == Some(Step::Action) {
                 store::payments::of(conn, id)?.and_then(|(_, next)| next)
