@@ -89,7 +89,7 @@ const LOOK: Duration = Duration::from_millis(100);
 
 enum Begun {
     Replay(Vec<u8>),
-    Ours(Held, FullOrder),
+    Ours(Held, Box<FullOrder>),
     /// Somebody's attempt holds the cart.
     Theirs(OrderId),
 }
@@ -177,7 +177,7 @@ impl Run {
                     }
                 }
                 Begun::Ours(held, order) => {
-                    let outcome = self.drive(held, order).await;
+                    let outcome = self.drive(held, *order).await;
                     self.service.settled.notify_waiters();
                     return outcome.map(Kept::Fresh);
                 }
@@ -204,7 +204,7 @@ impl Run {
             let order = pending(id, &full, user, &shipping, now)?;
             store::orders::insert(tx, &order)?;
             let held = store::processes::begin(tx, id, Task::Checkout, Step::Secure, LEASE, now, Error::OrderBusy)?;
-            Ok(Begun::Ours(held, order))
+            Ok(Begun::Ours(held, Box::new(order)))
         };
         self.service.db.write(unit).await
     }
