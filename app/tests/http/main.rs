@@ -1,4 +1,6 @@
 //! The shop over HTTP, as a black box: one shop for all tests of this file, and no test assumes that it is empty.
+mod limits;
+
 use std::sync::OnceLock;
 use testkit::{Options, Shop};
 
