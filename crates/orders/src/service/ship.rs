@@ -30,7 +30,7 @@ pub(crate) struct Parcel {
 
 enum Begun {
     Replay(Vec<u8>),
-    Ours(Held, FullOrder),
+    Ours(Held, Box<FullOrder>),
 }
 
 impl Service {
@@ -57,7 +57,7 @@ impl Service {
     ) -> Result<Kept<FullOrder>, Error> {
         let (held, full) = match self.begin_ship(id, holder, once.clone()).await? {
             Begun::Replay(bytes) => return Ok(Kept::Replayed(bytes)),
-            Begun::Ours(held, full) => (held, full),
+            Begun::Ours(held, full) => (held, *full),
         };
         match answered(|| self.neighbours.stock.ship(call, reservation(id))).await {
             Ok(()) => (),
@@ -100,7 +100,7 @@ impl Service {
                 return Err(Error::NotShippable);
             }
             let held = store::processes::begin(tx, id, Task::Ship, Step::Settle, LEASE, now, Error::OrderBusy)?;
-            Ok(Begun::Ours(held, full))
+            Ok(Begun::Ours(held, Box::new(full)))
         };
         self.db.write(unit).await
     }

@@ -14,7 +14,7 @@ use futures_util::{StreamExt, stream};
 use kernel::{Code, Currency, Time};
 use products_api::ProductId;
 use serde::Serialize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tokio::io::AsyncWriteExt;
 use web::{Caller, PathId, Problem, Query, Reply};
 
@@ -96,13 +96,26 @@ pub(crate) async fn create(
     if announced.is_some_and(|length| length > LIMIT) {
         return Err(too_large());
     }
-    let (id, file) = service.upload();
-    if let Err(problem) = spool(&file, body).await {
-        let _ = tokio::fs::remove_file(&file).await; // may not be there
-        return Err(problem);
-    }
+    let (id, path) = service.upload();
+    let mut upload = Upload { path, taken: false };
+    spool(&upload.path, body).await?;
     let import = service.into_inner().begin_import(&caller.call, id, format, currency, dry_run).await?;
+    upload.taken = true;
     Ok(Reply::json(202, &ImportBody::from(&import)).location(format!("/v1/imports/{id}")).into())
+}
+
+/// A file that goes again unless an import takes it: a client may hang up at any moment.
+struct Upload {
+    path: PathBuf,
+    taken: bool,
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        if !self.taken {
+            let _ = std::fs::remove_file(&self.path); // may not be there yet
+        }
+    }
 }
 
 fn too_large() -> Problem {

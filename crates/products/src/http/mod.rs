@@ -4,15 +4,17 @@ mod categories;
 mod imports;
 mod problems;
 mod products;
+mod shown;
 mod stock;
 mod variants;
 
+use bodies::ChangeProduct;
 pub(crate) use bodies::NewProductBody;
-use bodies::{ChangeProduct, ProductBody};
 use categories::CategoryBody;
 pub(crate) use categories::NewCategoryBody;
 use imports::ImportBody;
 use kernel::{Code, Needs};
+use shown::ProductBody;
 use stock::{Adjustment, Count, StockBody};
 use variants::{AddVariant, ChangeVariant, SoldBody};
 use web::{Paged, Route, delete, get, patch, post, put};
@@ -125,4 +127,23 @@ fn files() -> Vec<Route> {
             .query("currency", "ISO 4217; the prices in it are written")
             .fails(&[Code::InvalidQuery]),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::routes;
+    use std::collections::HashSet;
+
+    #[test]
+    fn the_table_makes_a_document() {
+        let (routes, mut seen) = (routes(), HashSet::new());
+        assert!(
+            routes.iter().all(|route| seen.insert((route.method.clone(), route.path)) && !route.summary.is_empty())
+        );
+        let document: serde_json::Value = serde_json::from_str(&web::document(&routes, "0")).unwrap();
+        let schemas = document["components"]["schemas"].as_object().unwrap();
+        for name in ["Product", "NewProduct", "Variant", "Money", "Import", "Category", "Stock"] {
+            assert!(schemas.contains_key(name), "{name} of {:?}", schemas.keys());
+        }
+    }
 }

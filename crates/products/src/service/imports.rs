@@ -23,6 +23,8 @@ use tokio::sync::mpsc;
 
 /// Batches that wait while one is taken.
 const AHEAD: usize = 2;
+/// Products of a file that change how the database should plan.
+const MANY: u64 = 500;
 /// Tries of a batch while the database is busy or others make the same products.
 const TRIES: u32 = 10;
 
@@ -170,6 +172,9 @@ impl Service {
             total.error_count += done.error_count - done.errors.len() as u64;
             total.complain(done.errors);
             each(total, end).await?;
+        }
+        if !dry_run && total.created + total.updated >= MANY {
+            self.db.write(store::imports::analyse).await.map_err(Error::from)?;
         }
         match reader.await {
             Ok(read) => read,
