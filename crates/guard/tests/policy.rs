@@ -101,7 +101,14 @@ impl Shop {
     fn token(&self, seconds: i64, permissions: &[&str]) -> String {
         let iat = SystemClock.now().seconds();
         let permissions = permissions.iter().map(|p| (*p).to_owned()).collect();
-        let claims = Claims { iss: ISSUER.into(), sub: uuid::Uuid::now_v7(), sid: uuid::Uuid::now_v7(), iat, exp: iat + seconds, permissions };
+        let claims = Claims {
+            iss: ISSUER.into(),
+            sub: uuid::Uuid::now_v7(),
+            sid: uuid::Uuid::now_v7(),
+            iat,
+            exp: iat + seconds,
+            permissions,
+        };
         let header = Header { kid: Some("k1".into()), ..Header::new(Algorithm::EdDSA) };
         encode(&header, &claims, &EncodingKey::from_ed_der(&self.pair)).unwrap()
     }
@@ -159,14 +166,20 @@ async fn who_is_not_listed_or_may_not_is_denied_before_any_work() {
 async fn a_token_that_expired_since_it_was_verified_is_denied() {
     let shop = Shop::open();
     // Verified while it was good; the callee asks its own clock.
-    let call = shop.holding(&shop.token(-60, &["shelf:read"]), Time::from_micros((SystemClock.now().seconds() - 3600) * 1_000_000));
+    let call = shop.holding(
+        &shop.token(-60, &["shelf:read"]),
+        Time::from_micros((SystemClock.now().seconds() - 3600) * 1_000_000),
+    );
     assert_eq!(shop.shelf("orders").look(&call, ()).await, Err(CallError::Denied));
 }
 
 #[tokio::test]
 async fn no_time_left_is_refused_and_time_shrinks() {
     let shop = Shop::open();
-    assert_eq!(shop.shelf("orders").take(&begin(Principal::Anonymous, 0), Id::new()).await, Err(Failure::UNAVAILABLE.into()));
+    assert_eq!(
+        shop.shelf("orders").take(&begin(Principal::Anonymous, 0), Id::new()).await,
+        Err(Failure::UNAVAILABLE.into())
+    );
     let (call, id) = (anonymous(), Id::new());
     shop.shelf("orders").take(&call, id).await.unwrap();
     let seen = shop.board.seen.lock().unwrap().clone().unwrap();
@@ -248,7 +261,15 @@ fn only_a_token_of_this_shop_is_believed() {
     let (claims, signature) = rest.split_once('.').unwrap();
     let none = "eyJhbGciOiJub25lIiwia2lkIjoiazEifQ"; // {"alg":"none","kid":"k1"}
     let hs256 = "eyJhbGciOiJIUzI1NiIsImtpZCI6ImsxIn0"; // {"alg":"HS256","kid":"k1"}
-    for forged in [format!("{none}.{claims}."), format!("{none}.{claims}.{signature}"), format!("{hs256}.{claims}.{signature}"), format!("{head}.{claims}x.{signature}"), format!("{head}.{claims}"), String::new(), "x".repeat(5000)] {
+    for forged in [
+        format!("{none}.{claims}."),
+        format!("{none}.{claims}.{signature}"),
+        format!("{hs256}.{claims}.{signature}"),
+        format!("{head}.{claims}x.{signature}"),
+        format!("{head}.{claims}"),
+        String::new(),
+        "x".repeat(5000),
+    ] {
         assert_eq!(rejected(&forged), Some(Rejected::Invalid), "{forged}");
     }
 }

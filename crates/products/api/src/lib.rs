@@ -226,9 +226,6 @@ pub enum StockEvent {
     Released {
         reservation_id: ReservationId,
     },
-    Confirmed {
-        reservation_id: ReservationId,
-    },
     Shipped {
         reservation_id: ReservationId,
     },

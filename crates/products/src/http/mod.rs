@@ -116,6 +116,7 @@ fn files() -> Vec<Route> {
             .query("format", "shopify (when not given)")
             .query("currency", "ISO 4217; what the file's prices are in")
             .query("dry_run", "true: write nothing, say what would be")
+            .keyed()
             .fails(&[Code::InvalidQuery, Code::BodyTooLarge, Code::UnsupportedMediaType]),
         get("/v1/imports/{id}", WRITE, imports::show)
             .says("What came of an import so far")

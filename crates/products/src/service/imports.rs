@@ -12,7 +12,10 @@ use crate::{
     },
     store,
 };
-use database::{Conn, Error as DatabaseError};
+use database::{
+    Conn, Error as DatabaseError,
+    once::{Kept, Once},
+};
 use kernel::{Call, Currency, Id, Trace};
 use std::{
     path::{Path, PathBuf},
@@ -96,10 +99,9 @@ impl Service {
         self: &Arc<Self>,
         call: &Call,
         id: ImportId,
-        format: Format,
-        currency: Currency,
-        dry_run: bool,
-    ) -> Result<Import, Error> {
+        (format, currency, dry_run): (Format, Currency, bool),
+        once: Once<Import>,
+    ) -> Result<Kept<Import>, Error> {
         let now = self.now();
         let import = Import {
             id,
@@ -111,11 +113,18 @@ impl Service {
             created_at: now,
             updated_at: now,
         };
-        let row = import.clone();
-        self.db.write(move |tx| store::imports::insert(tx, &row)).await?;
-        let (service, terms) = (Arc::clone(self), (currency, dry_run, call.trace));
-        tokio::spawn(async move { service.run_import(id, terms).await });
-        Ok(import)
+        let unit = move |tx: &mut Conn| {
+            once.run(tx, |tx| {
+                store::imports::insert(tx, &import)?;
+                Ok::<_, Error>(import.clone())
+            })
+        };
+        let begun = self.db.write(unit).await?;
+        if let Kept::Fresh(_) = begun {
+            let (service, terms) = (Arc::clone(self), (currency, dry_run, call.trace));
+            tokio::spawn(async move { service.run_import(id, terms).await });
+        }
+        Ok(begun)
     }
 
     async fn run_import(&self, id: ImportId, terms: (Currency, bool, Trace)) {
