@@ -1,10 +1,10 @@
 //! Guessing costs more than it gives. A shop of its own, where three tries a minute are enough.
 use serde_json::{Value, json};
-use testkit::{Options, Shop};
+use testkit::Shop;
 
 fn shop(more: &[(&str, &str)]) -> Shop {
-    let env = [("CLEAVE__HTTP__TRIES_PER_MINUTE", "3")].iter().chain(more);
-    Shop::start(env!("CARGO_BIN_EXE_cleave"), Options { env: env.map(|(name, value)| ((*name).into(), (*value).into())).collect() })
+    let env: Vec<_> = [("CLEAVE__HTTP__TRIES_PER_MINUTE", "3")].iter().chain(more).copied().collect();
+    crate::shop_with(&env)
 }
 
 #[tokio::test]
