@@ -1,4 +1,7 @@
 //! The shop over HTTP, as a black box: one shop for all tests of this file, and no test assumes that it is empty.
+mod carts;
+mod orders;
+
 use std::sync::OnceLock;
 use testkit::{Options, Shop};
 

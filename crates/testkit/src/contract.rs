@@ -70,7 +70,8 @@ impl Contract {
     fn validator(&self, at: &str) -> std::sync::Arc<jsonschema::Validator> {
         let mut compiled = self.compiled.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let make = || {
-            let schema = json!({ "$ref": format!("#{at}"), "components": self.document["components"], "paths": self.document["paths"] });
+            // A reference could not name it: paths have braces, which URIs do not.
+            let schema = json!({ "allOf": [self.document.pointer(at)], "components": self.document["components"] });
             std::sync::Arc::new(jsonschema::validator_for(&schema).expect("a schema of the document is a schema"))
         };
         compiled.entry(at.to_owned()).or_insert_with(make).clone()
