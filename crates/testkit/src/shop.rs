@@ -3,13 +3,15 @@ use crate::{Actor, Counters, contract::Contract};
 use diesel::{Connection, PgConnection, connection::SimpleConnection};
 use serde_json::json;
 use std::{
+    collections::HashMap,
     env,
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
-    sync::{Arc, Mutex},
+    sync::Arc,
 };
 use tempfile::TempDir;
+use tokio::sync::Mutex;
 
 /// Which database the run is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +56,8 @@ pub struct Shop {
     env: Vec<(String, String)>,
     contract: Arc<Contract>,
     running: Option<Running>,
-    staff: Mutex<std::collections::HashMap<&'static str, String>>,
+    /// Held while one signs in, so that nobody meets a clerk who is hired but has no rights yet.
+    staff: Mutex<HashMap<&'static str, String>>,
 }
 
 struct Running {
@@ -185,25 +188,26 @@ impl Shop {
     }
     /// The administrator; signs in once a run.
     pub async fn admin(&self) -> Actor {
+        self.admin_of(&mut *self.staff.lock().await).await
+    }
+    async fn admin_of(&self, held: &mut HashMap<&'static str, String>) -> Actor {
         let (email, password) = ADMIN;
-        self.signed_in_once("admin", email, password).await
+        self.signed_in_once(held, "admin", email, password).await
     }
     /// Somebody who is staff, but no administrator.
     pub async fn staff(&self) -> Actor {
         let (email, password) = ("staff@test.example", "a clerk's password");
-        if self.held("staff").is_none() {
-            let anonymous = self.anonymous();
-            let made = anonymous
-                .post("/v1/users", json!({ "email": email, "password": password, "name": "Clerk" }))
-                .send()
-                .await;
+        let mut held = self.staff.lock().await;
+        if !held.contains_key("staff") {
+            let body = json!({ "email": email, "password": password, "name": "Clerk" });
+            let made = self.anonymous().post("/v1/users", body).send().await;
             if made.status == 201 {
                 let id = made.text("/id");
-                let admin = self.admin().await;
+                let admin = self.admin_of(&mut held).await;
                 admin.patch(&format!("/v1/users/{id}"), json!({ "roles": ["staff"] })).send().await.expect(200);
             }
         }
-        self.signed_in_once("staff", email, password).await
+        self.signed_in_once(&mut held, "staff", email, password).await
     }
     /// A new customer each time.
     pub async fn customer(&self) -> Actor {
@@ -216,16 +220,18 @@ impl Shop {
             .expect(201);
         anonymous.signed_in(&email, "a customer's password").await
     }
-    fn held(&self, role: &'static str) -> Option<String> {
-        self.staff.lock().expect("no test panics here").get(role).cloned()
-    }
-    async fn signed_in_once(&self, role: &'static str, email: &str, password: &str) -> Actor {
-        if let Some(token) = self.held(role) {
-            return self.anonymous().bearer(&token);
+    async fn signed_in_once(
+        &self,
+        held: &mut HashMap<&'static str, String>,
+        role: &'static str,
+        email: &str,
+        password: &str,
+    ) -> Actor {
+        if let Some(token) = held.get(role) {
+            return self.anonymous().bearer(token);
         }
         let actor = self.anonymous().signed_in(email, password).await;
-        let token = actor.token().expect("signed in").to_owned();
-        self.staff.lock().expect("no test panics here").insert(role, token);
+        held.insert(role, actor.token().expect("signed in").to_owned());
         actor
     }
 

@@ -7,6 +7,14 @@ use actix_web::{
 use kernel::{Code, Page};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        ArrayBuilder, ObjectBuilder, Ref, RefOr,
+        schema::{Schema, SchemaType, Type},
+    },
+};
 
 /// An answer as data: it can be sent, or kept with an Idempotency-Key and sent again byte for byte.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,7 +128,7 @@ fn listed<'a>(headers: &'a HeaderMap, name: &'static str) -> impl Iterator<Item 
 }
 
 /// One page of a list, as it is sent.
-#[derive(Serialize, utoipa::ToSchema)]
+#[derive(Serialize)]
 pub struct Paged<T> {
     pub items: Vec<T>,
     /// Goes on after the last item; null at the end.
@@ -131,6 +139,31 @@ pub struct Paged<T> {
     /// There are more than were counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count_capped: Option<bool>,
+}
+
+/// Named after its items: lists of different things are different schemas.
+impl<T: ToSchema> ToSchema for Paged<T> {
+    fn name() -> Cow<'static, str> {
+        format!("{}List", T::name()).into()
+    }
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((T::name().into_owned(), T::schema()));
+        T::schemas(schemas);
+    }
+}
+impl<T: ToSchema> PartialSchema for Paged<T> {
+    fn schema() -> RefOr<Schema> {
+        let or_null = |kind| SchemaType::from_iter([kind, Type::Null]);
+        let optional = |kind, says| ObjectBuilder::new().schema_type(or_null(kind)).description(Some(says));
+        ObjectBuilder::new()
+            .description(Some("One page of a list."))
+            .property("items", ArrayBuilder::new().items(Ref::from_schema_name(T::name())))
+            .required("items")
+            .property("next", optional(Type::String, "Goes on after the last item; null at the end."))
+            .property("count", optional(Type::Integer, "With `?count=true`: how many there are, up to 10,000."))
+            .property("count_capped", optional(Type::Boolean, "There are more than were counted."))
+            .into()
+    }
 }
 
 /// A page of domain things as a page of DTOs.

@@ -1,5 +1,5 @@
 //! The OpenAPI 3.1 document, made from the same tables that are served: it cannot know a route that is not there.
-use crate::{Route, Takes};
+use crate::{Route, Takes, route::Gives};
 use kernel::{Code, Needs};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -63,7 +63,11 @@ pub fn document(routes: &[Route], version: &str) -> String {
         if let Some(Takes::Json(schema)) = &route.takes {
             add(schema);
         }
-        route.gives.iter().filter_map(|(_, _, schema)| schema.as_ref()).for_each(&mut add);
+        for (_, _, gives) in &route.gives {
+            if let Gives::Json(schema) = gives {
+                add(schema);
+            }
+        }
         paths
             .entry(route.path)
             .or_default()
@@ -155,6 +159,8 @@ impl Route {
     }
     fn all_codes(&self) -> Vec<Code> {
         let mut codes = self.fails.clone();
+        // A token that is shown must be good, also where none is needed.
+        codes.extend([Code::InvalidToken, Code::TokenExpired]);
         match self.needs {
             Needs::Nothing | Needs::Peer => (),
             Needs::User => codes.push(Code::Unauthenticated),
@@ -172,10 +178,14 @@ impl Route {
 
 fn responses(route: &Route, problem: &Schema) -> Value {
     let mut responses: BTreeMap<String, Value> = BTreeMap::new();
-    for (status, what, schema) in &route.gives {
+    for (status, what, gives) in &route.gives {
         let mut answer = json!({ "description": what });
-        if let Some(schema) = schema {
-            answer["content"] = json!({ "application/json": { "schema": schema.reference() } });
+        match gives {
+            Gives::Nothing => (),
+            Gives::Json(schema) => {
+                answer["content"] = json!({ "application/json": { "schema": schema.reference() } });
+            }
+            Gives::Stream(media) => answer["content"] = json!({ *media: { "schema": { "type": "string" } } }),
         }
         responses.insert(status.to_string(), answer);
     }

@@ -21,7 +21,7 @@ pub struct Route {
     pub needs: Needs,
     pub summary: &'static str,
     pub(crate) takes: Option<Takes>,
-    pub(crate) gives: Vec<(u16, &'static str, Option<Schema>)>,
+    pub(crate) gives: Vec<(u16, &'static str, Gives)>,
     pub(crate) fails: Vec<Code>,
     pub(crate) query: Vec<(&'static str, &'static str)>,
     pub(crate) keyed: bool,
@@ -33,6 +33,15 @@ pub struct Route {
 pub enum Takes {
     Json(Schema),
     /// A body of this media type, streamed.
+    Stream(&'static str),
+}
+
+/// What an answer carries.
+#[derive(Clone)]
+pub(crate) enum Gives {
+    Nothing,
+    Json(Schema),
+    /// A body of this media type.
     Stream(&'static str),
 }
 
@@ -83,12 +92,17 @@ impl Route {
     }
     #[must_use]
     pub fn gives<T: utoipa::ToSchema>(mut self, status: u16, what: &'static str) -> Self {
-        self.gives.push((status, what, Some(Schema::of::<T>())));
+        self.gives.push((status, what, Gives::Json(Schema::of::<T>())));
         self
     }
     #[must_use]
     pub fn gives_nothing(mut self, status: u16, what: &'static str) -> Self {
-        self.gives.push((status, what, None));
+        self.gives.push((status, what, Gives::Nothing));
+        self
+    }
+    #[must_use]
+    pub fn gives_stream(mut self, status: u16, media: &'static str, what: &'static str) -> Self {
+        self.gives.push((status, what, Gives::Stream(media)));
         self
     }
     /// Codes of its own; those that follow from its needs, body and id are added by themselves.

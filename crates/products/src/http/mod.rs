@@ -120,7 +120,7 @@ fn files() -> Vec<Route> {
             .gives::<ImportBody>(200, "The import"),
         get("/v1/exports/products", READ, imports::export)
             .says("All products as a file of Shopify's format (text/csv)")
-            .gives_nothing(200, "The file, text/csv")
+            .gives_stream(200, "text/csv", "The file")
             .query("format", "shopify (when not given)")
             .query("currency", "ISO 4217; the prices in it are written")
             .fails(&[Code::InvalidQuery]),

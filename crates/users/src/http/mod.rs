@@ -28,7 +28,10 @@ pub fn routes() -> Vec<Route> {
             .gives::<Paged<UserBody>>(200, "A page")
             .paged()
             .query("email", "only this address"),
-        get("/v1/users/me", User, accounts::show).says("My account").gives::<UserBody>(200, "The account"),
+        get("/v1/users/me", User, accounts::show)
+            .says("My account")
+            .gives::<UserBody>(200, "The account")
+            .gives_nothing(304, "What the client has"),
         patch("/v1/users/me", User, accounts::change)
             .says("Change my account")
             .takes::<ChangeMe>()
@@ -55,7 +58,8 @@ pub fn routes() -> Vec<Route> {
             .keyed(),
         get("/v1/users/me/addresses/{id}", User, addresses::show)
             .says("One of my addresses")
-            .gives::<SavedBody>(200, "The address"),
+            .gives::<SavedBody>(200, "The address")
+            .gives_nothing(304, "What the client has"),
         put("/v1/users/me/addresses/{id}", User, addresses::replace)
             .says("Replace an address")
             .takes::<AddressBody>()
