@@ -1,14 +1,22 @@
 //! What a shop's databases hold, seen from outside.
 use crate::{Backend, Shop};
 use diesel::{
-    Connection, PgConnection, QueryableByName, RunQueryDsl, SqliteConnection, connection::SimpleConnection, sql_query,
-    sql_types::BigInt,
+    Connection, PgConnection, QueryableByName, RunQueryDsl, SqliteConnection,
+    connection::SimpleConnection,
+    sql_query,
+    sql_types::{BigInt, Text},
 };
 
 #[derive(QueryableByName)]
 struct Number {
     #[diesel(sql_type = BigInt)]
     number: i64,
+}
+
+#[derive(QueryableByName)]
+struct Name {
+    #[diesel(sql_type = Text)]
+    name: String,
 }
 
 impl Shop {
@@ -36,6 +44,31 @@ impl Shop {
         let database = self.database_url().and_then(|url| url.rsplit('/').next()).expect("a URL ends in a database");
         conn.batch_execute(&format!("SET ROLE \"{database}_{domain}\"")).expect("the domain has a role");
         conn.batch_execute(sql).map_err(|error| error.to_string())
+    }
+
+    /// Whether `text` stands in the clear anywhere in the database of `domain`, also as bytes.
+    pub fn holds(&self, domain: &str, text: &str) -> bool {
+        match self.backend {
+            Backend::Sqlite => ["db", "db-wal"].iter().any(|ending| {
+                // The second file is there only while somebody writes.
+                let bytes = std::fs::read(self.data_dir().join(format!("{domain}.{ending}"))).unwrap_or_default();
+                bytes.windows(text.len()).any(|window| window == text.as_bytes())
+            }),
+            Backend::Postgres => {
+                let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+                let mut conn = self.superuser();
+                let tables =
+                    sql_query(format!("SELECT tablename::text AS name FROM pg_tables WHERE schemaname = '{domain}'"));
+                let tables: Vec<Name> = tables.load(&mut conn).expect("its tables");
+                assert!(!tables.is_empty(), "{domain} has tables");
+                tables.iter().any(|Name { name }| {
+                    let found = format!(
+                        "SELECT count(*) AS number FROM {domain}.{name} t WHERE t::text LIKE '%{text}%' OR t::text LIKE '%{hex}%'"
+                    );
+                    sql_query(found).get_result::<Number>(&mut conn).expect("a number").number > 0
+                })
+            }
+        }
     }
 
     pub(crate) fn superuser(&self) -> PgConnection {
