@@ -1,17 +1,34 @@
 //! The shop over HTTP, as a black box: one shop for all tests of this file, and no test assumes that it is empty.
+mod bad_input;
 mod carts;
+mod categories;
+mod document;
+mod goods;
+mod health;
+mod imports;
+mod openapi;
 mod orders;
+mod permissions;
+mod products;
+mod sessions;
+mod stock;
+mod storefront;
+mod users;
+mod variants;
 
 use std::sync::OnceLock;
 use testkit::{Options, Shop};
 
+const BINARY: &str = env!("CARGO_BIN_EXE_cleave");
+
 /// The shop of this run.
 fn shop() -> &'static Shop {
     static SHOP: OnceLock<Shop> = OnceLock::new();
-    SHOP.get_or_init(|| Shop::start(env!("CARGO_BIN_EXE_cleave"), Options::default()))
+    SHOP.get_or_init(|| Shop::start(BINARY, Options::default()))
 }
 
-#[tokio::test]
-async fn a_stranger_sees_products() {
-    shop().anonymous().get("/v1/products").send().await.expect(200);
+/// A shop of a test's own, with settings such as `("CLEAVE__HTTP__WORKERS", "1")`.
+fn shop_with(env: &[(&str, &str)]) -> Shop {
+    let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Shop::start(BINARY, Options { env })
 }

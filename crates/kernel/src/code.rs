@@ -43,7 +43,6 @@ codes! {
     MethodNotAllowed       405 "method_not_allowed"       "The path does not know this method.";
     EmailTaken             409 "email_taken"              "An account with this email address exists.";
     SlugTaken              409 "slug_taken"               "Another one has this slug.";
-    SkuTaken               409 "sku_taken"                "Another variant has this SKU.";
     OptionsTaken           409 "options_taken"            "Another variant of the product has these option values.";
     BelowReserved          409 "below_reserved"           "More is reserved than would be on hand.";
     OutOfStock             409 "out_of_stock"             "Not enough is left.";

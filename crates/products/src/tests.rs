@@ -1,4 +1,4 @@
-//! The statements themselves, on SQLite, and on PostgreSQL where `PRODUCTS_TEST_URL` names one.
+//! The statements themselves, every body on both databases.
 use crate::{
     Format, MIGRATIONS, Products, Report, Settings,
     http::NewProductBody,
@@ -21,11 +21,9 @@ struct Shop {
 
 impl Shop {
     async fn new() -> Vec<Self> {
-        let mut shops = vec![Self::on(None).await];
-        if let Ok(url) = std::env::var("PRODUCTS_TEST_URL") {
-            shops.push(Self::on(Some(url)).await);
-        }
-        shops
+        let url =
+            std::env::var("CLEAVE_TEST_POSTGRES").expect("CLEAVE_TEST_POSTGRES is not set: run `cargo xtask test`");
+        vec![Self::on(None).await, Self::on(Some(url)).await]
     }
     async fn on(url: Option<String>) -> Self {
         let folder = tempfile::tempdir().unwrap();

@@ -70,8 +70,9 @@ impl Contract {
     fn validator(&self, at: &str) -> std::sync::Arc<jsonschema::Validator> {
         let mut compiled = self.compiled.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let make = || {
-            // A reference could not name it: paths have braces, which URIs do not.
-            let schema = json!({ "allOf": [self.document.pointer(at)], "components": self.document["components"] });
+            // The schema itself, for a reference cannot hold the braces of a path.
+            let schema = self.document.pointer(at).expect("looked up before");
+            let schema = json!({ "allOf": [schema], "components": self.document["components"] });
             std::sync::Arc::new(jsonschema::validator_for(&schema).expect("a schema of the document is a schema"))
         };
         compiled.entry(at.to_owned()).or_insert_with(make).clone()

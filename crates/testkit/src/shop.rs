@@ -32,7 +32,7 @@ impl Backend {
 }
 
 /// The cluster made for tests.
-pub fn cluster() -> String {
+pub(crate) fn cluster() -> String {
     env::var("CLEAVE_TEST_POSTGRES").expect("CLEAVE_TEST_POSTGRES is not set: run `cargo xtask test`")
 }
 

@@ -89,7 +89,7 @@ const LOOK: Duration = Duration::from_millis(100);
 
 enum Begun {
     Replay(Vec<u8>),
-    Ours(Held, FullOrder),
+    Ours(Held, Box<FullOrder>),
     /// Somebody's attempt holds the cart.
     Theirs(OrderId),
 }
@@ -177,7 +177,7 @@ impl Run {
                     }
                 }
                 Begun::Ours(held, order) => {
-                    let outcome = self.drive(held, order).await;
+                    let outcome = self.drive(held, *order).await;
                     self.service.settled.notify_waiters();
                     return outcome.map(Kept::Fresh);
                 }
@@ -204,7 +204,7 @@ impl Run {
             let order = pending(id, &full, user, &shipping, now)?;
             store::orders::insert(tx, &order)?;
             let held = store::processes::begin(tx, id, Task::Checkout, Step::Secure, LEASE, now, Error::OrderBusy)?;
-            Ok(Begun::Ours(held, order))
+            Ok(Begun::Ours(held, Box::new(order)))
         };
         self.service.db.write(unit).await
     }
@@ -214,7 +214,7 @@ impl Run {
         let unit = move |conn: &mut Conn| {
             let anyone = Holder { user: None, token: None, staff: true };
             let order = store::orders::full(conn, id, anyone)?
-                .ok_or(database::Error::Query(diesel::result::Error::NotFound))?;
+                .ok_or_else(|| database::Error::Unavailable("a cart names an order that is not there".into()))?;
             let step = if order.order.status == Status::Pending { store::processes::step_of(conn, id)? } else { None };
             let next = if step == Some(Step::Action) {
                 store::payments::of(conn, id)?.and_then(|(_, next)| next)

@@ -33,7 +33,7 @@ pub(crate) struct Parcel {
 
 enum Begun {
     Replay(Vec<u8>),
-    Ours(Held, FullOrder),
+    Ours(Held, Box<FullOrder>),
 }
 
 impl Service {
@@ -60,7 +60,7 @@ impl Service {
     ) -> Result<Kept<FullOrder>, Error> {
         let (held, full) = match self.begin_ship(id, holder, once.clone()).await? {
             Begun::Replay(bytes) => return Ok(Kept::Replayed(bytes)),
-            Begun::Ours(held, full) => (held, full),
+            Begun::Ours(held, full) => (held, *full),
         };
         match answered(|| self.neighbours.stock.ship(call, reservation(id))).await {
             Ok(()) => (),
@@ -105,7 +105,7 @@ impl Service {
             let held = store::processes::begin(tx, id, Task::Ship, Step::Settle, LEASE, now, Error::OrderBusy)?;
             // Another may have ended between the look and the lease; from here on nobody else changes the order.
             let order = store::orders::find(tx, id)?.filter(Order::shippable).ok_or(Error::NotShippable)?;
-            Ok(Begun::Ours(held, FullOrder { order, ..full }))
+            Ok(Begun::Ours(held, Box::new(FullOrder { order, ..full })))
         };
         self.db.write(unit).await
     }

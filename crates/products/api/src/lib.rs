@@ -226,9 +226,6 @@ pub enum StockEvent {
     Released {
         reservation_id: ReservationId,
     },
-    Confirmed {
-        reservation_id: ReservationId,
-    },
     Shipped {
         reservation_id: ReservationId,
     },
@@ -246,7 +243,6 @@ impl Event for StockEvent {
             Self::Changed { .. } => "stock.changed",
             Self::Reserved { .. } => "stock.reserved",
             Self::Released { .. } => "stock.released",
-            Self::Confirmed { .. } => "stock.confirmed",
             Self::Shipped { .. } => "stock.shipped",
         }
     }
@@ -255,7 +251,6 @@ impl Event for StockEvent {
             Self::Changed { variant_id, .. } => *variant_id.uuid(),
             Self::Reserved { reservation_id, .. }
             | Self::Released { reservation_id }
-            | Self::Confirmed { reservation_id }
             | Self::Shipped { reservation_id } => *reservation_id.uuid(),
         }
     }

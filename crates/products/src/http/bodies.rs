@@ -1,16 +1,15 @@
-//! Products as they are sent and shown; what comes in is checked here, all complaints at once.
+//! Products as they are sent: checked here, all complaints at once.
 use crate::domain::{
     product::{
         self, Changes, Choice, Image, MAX_ALT, MAX_CATEGORIES, MAX_DESCRIPTION, MAX_IMAGES, MAX_OPTION_TEXT,
         MAX_OPTIONS, MAX_PRICES, MAX_TAG, MAX_TAGS, MAX_TITLE, MAX_VALUES, MAX_VARIANTS, NewProduct, NewVariant,
-        Product, Status, Variant,
+        Status,
     },
     stock::MAX_STOCK,
     text,
 };
-use kernel::{Money, Time};
-use products_api::{ProductId, VariantId};
-use serde::{Deserialize, Serialize, Serializer};
+use kernel::Money;
+use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt::Display};
 use web::{Fields, Pointer, Problem, reason};
 
@@ -52,9 +51,9 @@ pub(crate) struct NewProductBody {
 #[schema(as = ProductOption)]
 pub(crate) struct OptionBody {
     #[schema(min_length = 1, max_length = 100)]
-    name: String,
+    pub(super) name: String,
     #[schema(min_items = 1, max_items = 100)]
-    values: Vec<String>,
+    pub(super) values: Vec<String>,
 }
 
 #[derive(Serialize, Deserialize, utoipa::ToSchema)]
@@ -63,10 +62,10 @@ pub(crate) struct OptionBody {
 pub(crate) struct ImageBody {
     /// An http or https address, or an absolute path.
     #[schema(max_length = 2000)]
-    src: String,
+    pub(super) src: String,
     #[serde(default)]
     #[schema(max_length = 500)]
-    alt: String,
+    pub(super) alt: String,
 }
 
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -332,87 +331,6 @@ fn unique<T: Eq + std::hash::Hash>(fields: &mut Fields, at: &Pointer, all: impl 
             None
         }
         None => Some(()),
-    }
-}
-
-/// A product.
-#[derive(Serialize, utoipa::ToSchema)]
-#[schema(as = Product)]
-pub(crate) struct ProductBody {
-    #[schema(value_type = String)]
-    id: ProductId,
-    slug: String,
-    title: String,
-    /// Sanitised HTML.
-    description: String,
-    status: &'static str,
-    options: Vec<OptionBody>,
-    variants: Vec<VariantBody>,
-    /// Slugs.
-    categories: Vec<String>,
-    tags: Vec<String>,
-    images: Vec<ImageBody>,
-    version: i64,
-    created_at: Time,
-    updated_at: Time,
-}
-
-/// One combination of a product's options.
-#[derive(Serialize, utoipa::ToSchema)]
-#[schema(as = Variant)]
-pub(crate) struct VariantBody {
-    #[schema(value_type = String)]
-    id: VariantId,
-    sku: Option<String>,
-    #[schema(value_type = BTreeMap<String, String>)]
-    options: Values,
-    prices: Vec<Money>,
-    track_stock: bool,
-    /// What can be promised now; null when stock is not tracked.
-    available: Option<i64>,
-}
-
-/// Option names and values, in the product's order.
-pub(super) struct Values(Vec<(String, String)>);
-
-impl Serialize for Values {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
-    }
-}
-
-impl VariantBody {
-    pub(super) fn of(options: &[Choice], variant: &Variant) -> Self {
-        let values = options.iter().map(|option| option.name.clone()).zip(variant.values.iter().cloned());
-        Self {
-            id: variant.id,
-            sku: variant.sku.clone(),
-            options: Values(values.collect()),
-            prices: variant.prices.clone(),
-            track_stock: variant.track_stock,
-            available: variant.available(),
-        }
-    }
-}
-
-impl From<&Product> for ProductBody {
-    fn from(product: &Product) -> Self {
-        let Product { id, slug, title, description, status, options, categories, tags, images, .. } = product.clone();
-        Self {
-            variants: product.variants.iter().map(|variant| VariantBody::of(&product.options, variant)).collect(),
-            id,
-            slug,
-            title,
-            description,
-            status: status.as_str(),
-            options: options.into_iter().map(|Choice { name, values }| OptionBody { name, values }).collect(),
-            categories,
-            tags,
-            images: images.into_iter().map(|Image { src, alt }| ImageBody { src, alt }).collect(),
-            version: product.version,
-            created_at: product.created_at,
-            updated_at: product.updated_at,
-        }
     }
 }
 

@@ -10,13 +10,15 @@ use actix_web::{
     HttpMessage, HttpRequest, HttpResponse,
     web::{Bytes, Data, Payload},
 };
+use database::once::Kept;
 use futures_util::{StreamExt, stream};
 use kernel::{Code, Currency, Time};
 use products_api::ProductId;
 use serde::Serialize;
-use std::path::Path;
+use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
 use tokio::io::AsyncWriteExt;
-use web::{Caller, PathId, Problem, Query, Reply};
+use web::{Caller, Keyed, PathId, Problem, Query, Reply};
 
 /// The largest file, in bytes.
 const LIMIT: u64 = 64 << 20;
@@ -81,6 +83,7 @@ pub(crate) async fn create(
     service: Data<Service>,
     caller: Caller,
     request: HttpRequest,
+    keyed: Keyed,
     mut query: Query,
     body: Payload,
 ) -> Result<HttpResponse, Problem> {
@@ -96,13 +99,31 @@ pub(crate) async fn create(
     if announced.is_some_and(|length| length > LIMIT) {
         return Err(too_large());
     }
-    let (id, file) = service.upload();
-    if let Err(problem) = spool(&file, body).await {
-        let _ = tokio::fs::remove_file(&file).await; // may not be there
-        return Err(problem);
+    let (id, path) = service.upload();
+    let mut upload = Upload { path, taken: false };
+    let mut digest = spool(&upload.path, body).await?;
+    // Another currency is another request, with the same file.
+    digest.extend(request.query_string().bytes());
+    let kept = keyed.once(&digest, |import: &Import| {
+        Reply::json(202, &ImportBody::from(import)).location(format!("/v1/imports/{}", import.id))
+    });
+    let begun = service.into_inner().begin_import(&caller.call, id, (format, currency, dry_run), kept.handle()).await?;
+    upload.taken = matches!(begun, Kept::Fresh(_));
+    Ok(kept.answer(begun))
+}
+
+/// A file that goes again unless an import takes it: a client may hang up at any moment.
+struct Upload {
+    path: PathBuf,
+    taken: bool,
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        if !self.taken {
+            let _ = std::fs::remove_file(&self.path); // may not be there yet
+        }
     }
-    let import = service.into_inner().begin_import(&caller.call, id, format, currency, dry_run).await?;
-    Ok(Reply::json(202, &ImportBody::from(&import)).location(format!("/v1/imports/{id}")).into())
 }
 
 fn too_large() -> Problem {
@@ -110,21 +131,24 @@ fn too_large() -> Problem {
 }
 
 /// The body into a file, a piece at a time.
-async fn spool(path: &Path, mut body: Payload) -> Result<(), Problem> {
+/// The SHA-256 of what was written.
+async fn spool(path: &Path, mut body: Payload) -> Result<Vec<u8>, Problem> {
     if let Some(folder) = path.parent() {
         tokio::fs::create_dir_all(folder).await.map_err(Problem::internal)?;
     }
     let mut file = tokio::fs::File::create(path).await.map_err(Problem::internal)?;
-    let mut length = 0;
+    let (mut length, mut digest) = (0, Sha256::new());
     while let Some(part) = body.next().await {
         let part = part.map_err(|_| Problem::new(Code::MalformedRequest, "The body broke off."))?;
         length += part.len() as u64;
         if length > LIMIT {
             return Err(too_large());
         }
+        digest.update(&part);
         file.write_all(&part).await.map_err(Problem::internal)?;
     }
-    file.flush().await.map_err(Problem::internal)
+    file.flush().await.map_err(Problem::internal)?;
+    Ok(digest.finalize().to_vec())
 }
 
 pub(crate) async fn show(service: Data<Service>, id: PathId<File>) -> Result<HttpResponse, Problem> {

@@ -4,15 +4,17 @@ mod categories;
 mod imports;
 mod problems;
 mod products;
+mod shown;
 mod stock;
 mod variants;
 
+use bodies::ChangeProduct;
 pub(crate) use bodies::NewProductBody;
-use bodies::{ChangeProduct, ProductBody};
 use categories::CategoryBody;
 pub(crate) use categories::NewCategoryBody;
 use imports::ImportBody;
 use kernel::{Code, Needs};
+use shown::ProductBody;
 use stock::{Adjustment, Count, StockBody};
 use variants::{AddVariant, ChangeVariant, SoldBody};
 use web::{Paged, Route, delete, get, patch, post, put};
@@ -114,6 +116,7 @@ fn files() -> Vec<Route> {
             .query("format", "shopify (when not given)")
             .query("currency", "ISO 4217; what the file's prices are in")
             .query("dry_run", "true: write nothing, say what would be")
+            .keyed()
             .fails(&[Code::InvalidQuery, Code::BodyTooLarge, Code::UnsupportedMediaType]),
         get("/v1/imports/{id}", WRITE, imports::show)
             .says("What came of an import so far")
@@ -125,4 +128,23 @@ fn files() -> Vec<Route> {
             .query("currency", "ISO 4217; the prices in it are written")
             .fails(&[Code::InvalidQuery]),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::routes;
+    use std::collections::HashSet;
+
+    #[test]
+    fn the_table_makes_a_document() {
+        let (routes, mut seen) = (routes(), HashSet::new());
+        assert!(
+            routes.iter().all(|route| seen.insert((route.method.clone(), route.path)) && !route.summary.is_empty())
+        );
+        let document: serde_json::Value = serde_json::from_str(&web::document(&routes, "0")).unwrap();
+        let schemas = document["components"]["schemas"].as_object().unwrap();
+        for name in ["Product", "NewProduct", "Variant", "Money", "Import", "Category", "Stock"] {
+            assert!(schemas.contains_key(name), "{name} of {:?}", schemas.keys());
+        }
+    }
 }

@@ -1,4 +1,7 @@
-use super::bodies::{ChangeProduct, NewProductBody, ProductBody, bad_query};
+use super::{
+    bodies::{ChangeProduct, NewProductBody, bad_query},
+    shown::ProductBody,
+};
 use crate::{
     domain::{
         product::{Named, Product, Status},

@@ -1,6 +1,7 @@
 use super::{
-    bodies::{VariantBody, prices, sku, stock_of, yes},
+    bodies::{prices, sku, stock_of, yes},
     products::ProductPath,
+    shown::VariantBody,
 };
 use crate::{
     domain::product::{NewVariant, Product},

@@ -12,7 +12,10 @@ use crate::{
     },
     store,
 };
-use database::{Conn, Error as DatabaseError};
+use database::{
+    Conn, Error as DatabaseError,
+    once::{Kept, Once},
+};
 use kernel::{Call, Currency, Id, Trace};
 use std::{
     path::{Path, PathBuf},
@@ -23,6 +26,8 @@ use tokio::sync::mpsc;
 
 /// Batches that wait while one is taken.
 const AHEAD: usize = 2;
+/// Products of a file that change how the database should plan.
+const MANY: u64 = 500;
 /// Tries of a batch while the database is busy or others make the same products.
 const TRIES: u32 = 10;
 
@@ -94,10 +99,9 @@ impl Service {
         self: &Arc<Self>,
         call: &Call,
         id: ImportId,
-        format: Format,
-        currency: Currency,
-        dry_run: bool,
-    ) -> Result<Import, Error> {
+        (format, currency, dry_run): (Format, Currency, bool),
+        once: Once<Import>,
+    ) -> Result<Kept<Import>, Error> {
         let now = self.now();
         let import = Import {
             id,
@@ -109,11 +113,18 @@ impl Service {
             created_at: now,
             updated_at: now,
         };
-        let row = import.clone();
-        self.db.write(move |tx| store::imports::insert(tx, &row)).await?;
-        let (service, terms) = (Arc::clone(self), (currency, dry_run, call.trace));
-        tokio::spawn(async move { service.run_import(id, terms).await });
-        Ok(import)
+        let unit = move |tx: &mut Conn| {
+            once.run(tx, |tx| {
+                store::imports::insert(tx, &import)?;
+                Ok::<_, Error>(import.clone())
+            })
+        };
+        let begun = self.db.write(unit).await?;
+        if let Kept::Fresh(_) = begun {
+            let (service, terms) = (Arc::clone(self), (currency, dry_run, call.trace));
+            tokio::spawn(async move { service.run_import(id, terms).await });
+        }
+        Ok(begun)
     }
 
     async fn run_import(&self, id: ImportId, terms: (Currency, bool, Trace)) {
@@ -170,6 +181,9 @@ impl Service {
             total.error_count += done.error_count - done.errors.len() as u64;
             total.complain(done.errors);
             each(total, end).await?;
+        }
+        if !dry_run && total.created + total.updated >= MANY {
+            self.db.write(store::imports::analyse).await.map_err(Error::from)?;
         }
         match reader.await {
             Ok(read) => read,

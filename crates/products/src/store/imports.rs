@@ -95,3 +95,10 @@ pub(crate) fn abandoned(tx: &mut Conn) -> Result<Vec<Import>> {
     let rows: Vec<Row> = open.order(imports::id).select(Row::as_select()).for_update().skip_locked().load(tx)?;
     rows.into_iter().map(Row::import).collect()
 }
+
+/// Tells PostgreSQL how much there is now: until it finds out by itself, it plans as if the tables were empty.
+pub(crate) fn analyse(tx: &mut Conn) -> Result<()> {
+    const TABLES: &str =
+        "ANALYZE products, variants, prices, product_prices, words, stock, product_categories, categories";
+    Ok(tx.on(|_| Ok(()), |conn| diesel::sql_query(TABLES).execute(conn).map(drop))?)
+}

@@ -80,8 +80,9 @@ impl Filter {
     fn conditions<ST>(&self, sql: Sql<ST>) -> Sql<ST> {
         let sql = match self.sort {
             Sort::Newest | Sort::Title => sql.text(" FROM products p WHERE 1 = 1"),
+            // CROSS: SQLite keeps the order of tables then, and reads the prices in theirs
             Sort::Price(currency) | Sort::PriceDown(currency) => sql
-                .text(" FROM product_prices l JOIN products p ON p.id = l.product_id WHERE l.currency = ")
+                .text(" FROM product_prices l CROSS JOIN products p WHERE p.id = l.product_id AND l.currency = ")
                 .str(currency.code()),
         };
         let sql = match self.status {

@@ -1,0 +1,87 @@
+//! Products as they are shown.
+use super::bodies::{ImageBody, OptionBody};
+use crate::domain::product::{Choice, Image, Product, Variant};
+use kernel::{Money, Time};
+use products_api::{ProductId, VariantId};
+use serde::{Serialize, Serializer};
+
+/// A product.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = Product)]
+pub(crate) struct ProductBody {
+    #[schema(value_type = String)]
+    id: ProductId,
+    slug: String,
+    title: String,
+    /// Sanitised HTML.
+    description: String,
+    status: &'static str,
+    options: Vec<OptionBody>,
+    variants: Vec<VariantBody>,
+    /// Slugs.
+    categories: Vec<String>,
+    tags: Vec<String>,
+    images: Vec<ImageBody>,
+    version: i64,
+    created_at: Time,
+    updated_at: Time,
+}
+
+/// One combination of a product's options.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = Variant)]
+pub(crate) struct VariantBody {
+    #[schema(value_type = String)]
+    id: VariantId,
+    sku: Option<String>,
+    #[schema(value_type = BTreeMap<String, String>)]
+    options: Values,
+    prices: Vec<Money>,
+    track_stock: bool,
+    /// What can be promised now; null when stock is not tracked.
+    available: Option<i64>,
+}
+
+/// Option names and values, in the product's order.
+pub(super) struct Values(Vec<(String, String)>);
+
+impl Serialize for Values {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
+}
+
+impl VariantBody {
+    pub(super) fn of(options: &[Choice], variant: &Variant) -> Self {
+        let values = options.iter().map(|option| option.name.clone()).zip(variant.values.iter().cloned());
+        Self {
+            id: variant.id,
+            sku: variant.sku.clone(),
+            options: Values(values.collect()),
+            prices: variant.prices.clone(),
+            track_stock: variant.track_stock,
+            available: variant.available(),
+        }
+    }
+}
+
+impl From<&Product> for ProductBody {
+    fn from(product: &Product) -> Self {
+        let Product { id, slug, title, description, status, options, categories, tags, images, .. } = product.clone();
+        Self {
+            variants: product.variants.iter().map(|variant| VariantBody::of(&product.options, variant)).collect(),
+            id,
+            slug,
+            title,
+            description,
+            status: status.as_str(),
+            options: options.into_iter().map(|Choice { name, values }| OptionBody { name, values }).collect(),
+            categories,
+            tags,
+            images: images.into_iter().map(|Image { src, alt }| ImageBody { src, alt }).collect(),
+            version: product.version,
+            created_at: product.created_at,
+            updated_at: product.updated_at,
+        }
+    }
+}
