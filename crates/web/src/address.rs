@@ -46,7 +46,7 @@ impl AddressBody {
         let name = fields.text(&at.at("name"), &self.name, 1, LINE);
         let line1 = fields.text(&at.at("line1"), &self.line1, 1, LINE);
         let city = fields.text(&at.at("city"), &self.city, 1, LINE);
-        if self.country.len() != 2 || isocountry::CountryCode::for_alpha2(&self.country).is_err() {
+        if self.country.len() != 2 || rust_iso3166::from_alpha2(&self.country).is_none() {
             fields.refuse(&at.at("country"), reason::FORMAT, "not an ISO 3166-1 code of two capitals, such as DE");
             return None;
         }

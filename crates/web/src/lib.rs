@@ -24,7 +24,7 @@ pub use edge::{Edge, current_request_id, edge};
 pub use fields::{FieldError, Fields, Pointer, reason};
 pub use module::{Module, Worker};
 pub use openapi::document;
-pub use post::Post;
+pub use post::{Keyed, Post};
 pub use problem::Problem;
 pub use query::Query;
 pub use route::{Route, Takes, delete, get, head_of, patch, post, put, register};

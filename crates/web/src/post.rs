@@ -1,51 +1,79 @@
 //! A POST that changes the shop: its body, and how it is remembered when it carries an `Idempotency-Key`.
-use crate::{Caller, Problem, Reply, body};
+use crate::{
+    Caller, Problem, Reply, body,
+    edge::{current_request_id, within},
+};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, dev::Payload};
 use bytes::Bytes;
 use database::once::{Kept, Once};
 use futures_util::future::LocalBoxFuture;
 use kernel::{Code, Principal};
 use serde::de::DeserializeOwned;
-use std::sync::Arc;
+use std::{
+    future::{Ready, ready},
+    sync::Arc,
+};
 
-/// The body of a POST, with the key that makes a repeated request the same one.
-pub struct Post<T> {
-    pub body: T,
-    request: Request,
-}
-
-struct Request {
-    bytes: Bytes,
+/// The `Idempotency-Key` of a request, or that it has none.
+pub struct Keyed {
     key: Option<String>,
     /// Caller, method and path.
     scope: String,
+}
+
+impl FromRequest for Keyed {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(key(request).and_then(|key| Ok(Self { key, scope: scope(request)? })))
+    }
+}
+
+impl Keyed {
+    /// How the answer is kept: rendered by `reply` in the transaction of its effect. `request` is what another request
+    /// with the same key must be equal to: its body, or a hash of it.
+    pub fn once<A: 'static>(
+        &self,
+        request: &[u8],
+        reply: impl Fn(&A) -> Reply + Send + Sync + 'static,
+    ) -> Remembered<A> {
+        // What is kept is rendered by a thread of the database, which knows no request.
+        let id = current_request_id();
+        let reply: Arc<dyn Fn(&A) -> Reply + Send + Sync> = Arc::new(move |answer| within(&id, || reply(answer)));
+        let once = self.key.as_ref().map_or_else(Once::unkeyed, |key| {
+            let reply = Arc::clone(&reply);
+            Once::keyed(key, &self.scope, request, move |answer| reply(answer).to_bytes())
+        });
+        Remembered { once, reply }
+    }
+}
+
+/// The JSON body of a POST, with its key.
+pub struct Post<T> {
+    pub body: T,
+    bytes: Bytes,
+    keyed: Keyed,
 }
 
 impl<T: DeserializeOwned + 'static> FromRequest for Post<T> {
     type Error = Problem;
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let (key, scope) = (key(request), scope(request));
+        let keyed = Keyed::from_request(request, payload);
         let read = body::read(request, payload);
         Box::pin(async move {
-            let request = Request { key: key?, scope: scope?, bytes: read.await? };
+            let (keyed, bytes) = (keyed.await?, read.await?);
             // A POST without a body may carry one of no members.
-            let text: &[u8] = if request.bytes.is_empty() { b"{}" } else { &request.bytes };
-            Ok(Self { body: body::parse(text)?, request })
+            let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
+            Ok(Self { body: body::parse(text)?, bytes, keyed })
         })
     }
 }
 
 impl<T> Post<T> {
-    /// How the answer is kept: rendered by `reply` in the transaction of its effect.
+    /// As [`Keyed::once`], for this body.
     pub fn once<A: 'static>(&self, reply: impl Fn(&A) -> Reply + Send + Sync + 'static) -> Remembered<A> {
-        let reply: Arc<dyn Fn(&A) -> Reply + Send + Sync> = Arc::new(reply);
-        let Request { bytes, key, scope } = &self.request;
-        let once = key.as_ref().map_or_else(Once::unkeyed, |key| {
-            let reply = Arc::clone(&reply);
-            Once::keyed(key, scope, bytes, move |answer| reply(answer).to_bytes())
-        });
-        Remembered { once, reply }
+        self.keyed.once(&self.bytes, reply)
     }
 }
 
