@@ -78,8 +78,11 @@ async fn caller(needs: Needs, request: &HttpRequest) -> Result<Caller, Problem> 
         (None, Some(cart)) => Principal::Guest(cart),
         (None, None) => Principal::Anonymous,
     };
-    if !guard::holds(needs, &principal, verify.clock().now()) {
+    let now = verify.clock().now();
+    if !guard::holds(needs, &principal, now) {
         return Err(match principal {
+            // It was good when it was verified, a moment ago.
+            Principal::User(user) if !user.live(now) => Code::TokenExpired.into(),
             Principal::User(_) => Code::Forbidden.into(),
             Principal::Anonymous | Principal::Guest(_) => Code::Unauthenticated.into(),
         });

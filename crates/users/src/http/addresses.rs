@@ -13,8 +13,19 @@ use web::{AddressBody, Body, Caller, Fields, Paged, PathId, Pointer, Post, Probl
 pub(crate) struct SavedBody {
     #[schema(value_type = String)]
     id: AddressId,
-    #[serde(flatten)]
-    address: AddressBody,
+    // One by one: what is sent has more members than the shape that comes in, which takes no others.
+    name: String,
+    line1: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line2: Option<String>,
+    city: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    region: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    postal_code: Option<String>,
+    country: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phone: Option<String>,
     version: i64,
     created_at: Time,
 }
@@ -22,7 +33,8 @@ pub(crate) struct SavedBody {
 impl From<&SavedAddress> for SavedBody {
     fn from(saved: &SavedAddress) -> Self {
         let SavedAddress { id, address, version, created_at } = saved.clone();
-        Self { id, address: address.into(), version, created_at }
+        let Address { name, line1, line2, city, region, postal_code, country, phone } = address;
+        Self { id, name, line1, line2, city, region, postal_code, country, phone, version, created_at }
     }
 }
 
