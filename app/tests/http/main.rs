@@ -1,5 +1,6 @@
 //! The shop over HTTP, as a black box: one shop for all tests of this file, and no test assumes that it is empty.
 mod bad_input;
+mod carts;
 mod categories;
 mod document;
 mod goods;
@@ -7,6 +8,7 @@ mod health;
 mod imports;
 mod limits;
 mod openapi;
+mod orders;
 mod permissions;
 mod products;
 mod sessions;

@@ -110,6 +110,16 @@ impl Service {
                 return Err(Error::NotCancellable);
             }
             let held = store::processes::begin(tx, id, Task::Cancel, Step::Settle, LEASE, now, Error::OrderBusy)?;
+            // Another may have ended between the look and the lease; from here on nobody else changes the order.
+            let full = FullOrder { order: store::orders::find(tx, id)?.ok_or(Error::NotFound)?, ..full };
+            if full.order.status == Status::Cancelled {
+                store::processes::finish(tx, held, now)?;
+                once.finish(tx, &full)?;
+                return Ok(Begun::Already(full));
+            }
+            if !full.order.cancellable() {
+                return Err(Error::NotCancellable);
+            }
             Ok(Begun::Ours(held, full, store::payments::of(tx, id)?.map(|(name, _)| name)))
         };
         self.db.write(unit).await
