@@ -1,6 +1,6 @@
 //! The listeners: the shop's own, and one for operators; graceful stop.
 use crate::{docs, telemetry::Metrics};
-use ::web::{Module, Problem, Tries, Verify, edge};
+use ::web::{Module, Problem, Tasks, Tries, Verify, edge};
 use actix_web::{
     App, HttpResponse, HttpServer,
     dev::ServerHandle,
@@ -89,6 +89,7 @@ impl Server {
         let (address, internal) = (listener.local_addr()?, internal.transpose()?);
         let databases: Vec<Database> = self.modules.iter().flat_map(|module| module.databases.clone()).collect();
         let grace = self.settings.stop_seconds;
+        let tasks: Vec<Tasks> = self.modules.iter().flat_map(|module| module.tasks.clone()).collect();
         let (stop, stopping) = watch::channel(false);
         let workers = self.start_workers(&stopping);
 
@@ -122,6 +123,11 @@ impl Server {
         let _ = stop.send(true); // no receiver: no workers
         for worker in workers {
             let _ = timeout(Duration::from_secs(grace), worker).await;
+        }
+        for running in tasks {
+            if timeout(Duration::from_secs(grace), running.end()).await.is_err() {
+                tracing::warn!("some work did not end in time; what it left is found by its lease");
+            }
         }
         for database in databases {
             database.close().await;
