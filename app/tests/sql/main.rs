@@ -2,11 +2,15 @@
 //!
 //! Counted are the statements and writing transactions of all domains together, without BEGIN, COMMIT and the records of
 //! idempotency. More than the table says fails; less asks to write it down.
+use reqwest::Method;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, fmt::Write};
-use testkit::{Options, Request, Shop, address, pay, product, unique};
+use testkit::{Options, Request, Shop, address, pay, product, unique, until};
 
 const TABLE: &str = include_str!("statements.txt");
+
+/// Documented, and without a row: an import goes on by itself after its answer.
+const WITHOUT: &[&str] = &["POST /v1/imports"];
 
 type Cost = (u64, u64);
 
@@ -43,6 +47,17 @@ fn table() -> BTreeMap<&'static str, Cost> {
     TABLE.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).map(row).collect()
 }
 
+fn documented() -> Vec<String> {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json");
+    let text = std::fs::read_to_string(file).expect("docs/openapi.json is checked in");
+    let document: Value = serde_json::from_str(&text).expect("JSON");
+    let methods = |(path, methods): (&String, &Value)| {
+        let names = methods.as_object().expect("methods").keys();
+        names.map(|method| format!("{} {path}", method.to_ascii_uppercase())).collect::<Vec<_>>()
+    };
+    document["paths"].as_object().expect("paths").iter().flat_map(methods).collect()
+}
+
 #[tokio::test]
 async fn no_operation_costs_more_than_the_table_says() {
     let shop = quiet();
@@ -63,6 +78,11 @@ async fn no_operation_costs_more_than_the_table_says() {
     }
     for operation in table.keys().filter(|operation| !found.contains_key(**operation)) {
         writeln!(wrong, "in the table, and not measured: {operation}").expect("text");
+    }
+    for operation in documented().iter().filter(|operation| !table.contains_key(operation.as_str())) {
+        if !WITHOUT.contains(&operation.as_str()) {
+            writeln!(wrong, "documented, and not in the table: {operation}").expect("text");
+        }
     }
     assert!(wrong.is_empty(), "app/tests/sql/statements.txt:\n{wrong}");
 }
@@ -188,6 +208,13 @@ async fn catalogue(shop: &Shop, found: &mut BTreeMap<String, Cost>) {
         admin.post("/v1/categories", json!({ "slug": unique("category"), "name": "Category" }))
     });
     measure!(shop, found, "PATCH /v1/variants/{id}", admin.patch(&variant, json!({ "sku": unique("sku") })));
+    let file = format!("Handle,Title,Variant Price\n{},Thing,5.00\n", unique("import"));
+    let started = admin.request(Method::POST, "/v1/imports?currency=EUR").body("text/csv", file);
+    let import = format!("/v1/imports/{}", started.send().await.expect(202).text("/id"));
+    until("the import is done", async || (admin.get(&import).send().await.text("/status") == "done").then_some(()))
+        .await;
+    measure!(shop, found, "GET /v1/imports/{id}", admin.get(&import));
+    measure!(shop, found, "GET /v1/exports/products", admin.get("/v1/exports/products"));
     measure!(shop, found, "GET /v1/variants/{id}/stock", admin.get(&format!("{variant}/stock")));
     measure!(
         shop,
