@@ -1,6 +1,6 @@
 //! A request with an Idempotency-Key has its effect once, and the same answer every time.
 use crate::{at_once, shop, with};
-use reqwest::header::HeaderMap;
+use reqwest::{Method, header::HeaderMap};
 use serde_json::{Value, json};
 use testkit::{Actor, Answer, Options, Request, Shop, address, pay, product, unique};
 
@@ -17,7 +17,15 @@ struct Keyed {
 
 impl Keyed {
     fn send(&self, key: &str) -> Request {
-        self.actor.post(&self.path, self.body.clone()).key(key)
+        request(&self.actor, &self.path, &self.body).key(key)
+    }
+}
+
+/// A body that is text is a file's.
+fn request(actor: &Actor, path: &str, body: &Value) -> Request {
+    match body {
+        Value::String(file) => actor.request(Method::POST, path).body("text/csv", file.clone()),
+        body => actor.post(path, body.clone()),
     }
 }
 
@@ -127,6 +135,17 @@ async fn valid(shop: &Shop, operation: &str) -> Keyed {
             "products",
             "SELECT CAST(sum(on_hand) AS bigint) AS number FROM stock",
         ),
+        "/v1/imports" => {
+            let file = |title: &str| json!(format!("Handle,Title,Variant Price\n{},{title},5.00\n", unique("import")));
+            keyed(
+                &admin,
+                format!("{operation}?currency=EUR"),
+                file("One"),
+                file("Another"),
+                "products",
+                "SELECT count(*) AS number FROM imports",
+            )
+        }
         "/v1/users" => {
             let user = |email: String| json!({ "email": email, "password": "a customer's password", "name": "K" });
             keyed(
@@ -174,7 +193,7 @@ async fn every_keyed_post_has_one_effect_and_one_answer() {
             assert_eq!(repeated(&again), repeated(&first), "{operation}");
             assert!(replayed(&again.headers), "{operation}");
         }
-        let other = keyed.actor.post(&keyed.path, keyed.other.clone()).key(&key).send().await;
+        let other = request(&keyed.actor, &keyed.path, &keyed.other).key(&key).send().await;
         other.problem(422, "idempotency_key_reused");
         assert_eq!(count(), before + 1, "{operation}");
 
@@ -182,7 +201,7 @@ async fn every_keyed_post_has_one_effect_and_one_answer() {
         let (key, before) = (unique("a-key-of-twins"), shop.number(keyed.domain, keyed.effects));
         let twins = at_once((0..4).map(|_| {
             let (actor, path, body, key) = (keyed.actor.clone(), keyed.path.clone(), keyed.body.clone(), key.clone());
-            move || actor.post(&path, body.clone()).key(&key)
+            move || request(&actor, &path, &body).key(&key)
         }))
         .await;
         let first = twins.iter().find(|twin| twin.status < 300).unwrap_or_else(|| panic!("{operation}: no twin"));
