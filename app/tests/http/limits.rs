@@ -32,6 +32,16 @@ async fn too_many_tries_of_credentials_are_refused_with_a_time_to_wait() {
 }
 
 #[tokio::test]
+async fn a_stolen_token_cannot_try_passwords_for_long() {
+    let shop = shop(&[]);
+    let customer = shop.customer().await; // registers and signs in: two tries
+    let guess =
+        || customer.patch("/v1/users/me", json!({ "password": "a better password", "current_password": "guessed" }));
+    guess().send().await.problem(401, "invalid_credentials");
+    guess().send().await.problem(429, "too_many_requests");
+}
+
+#[tokio::test]
 async fn behind_a_trusted_proxy_each_client_has_its_own_tries() {
     let shop = shop(&[("CLEAVE__HTTP__TRUSTED_PROXIES", "127.0.0.1")]);
     let wrong = json!({ "email": "nobody@test.example", "password": "wrong" });

@@ -1,5 +1,8 @@
 //! The listeners: the shop's own, and one for operators; graceful stop.
-use crate::{docs, telemetry::Metrics};
+use crate::{
+    docs,
+    telemetry::{Metrics, UPKEEP},
+};
 use ::web::{Module, Problem, Tasks, Tries, Verify, edge};
 use actix_web::{
     App, HttpResponse, HttpServer,
@@ -96,6 +99,12 @@ impl Server {
         let mut servers: Vec<JoinHandle<std::io::Result<()>>> = Vec::new();
         let mut handles: Vec<ServerHandle> = Vec::new();
         let metrics = self.metrics.clone();
+        let (summed, mut ending) = (metrics.clone(), stopping.clone());
+        tokio::spawn(async move {
+            while timeout(UPKEEP, ending.changed()).await.is_err() {
+                summed.upkeep();
+            }
+        });
         let internal_address = internal.as_ref().map(TcpListener::local_addr).transpose()?;
         let server = self.shop(listener)?;
         handles.push(server.handle());
@@ -173,7 +182,10 @@ impl Server {
             let mut stopping = stopping.clone();
             tokio::spawn(async move {
                 loop {
-                    worker.turn().await;
+                    let turn = worker.clone();
+                    if tokio::spawn(async move { turn.turn().await }).await.is_err() {
+                        tracing::error!(worker = worker.name, "a turn panicked; the next one comes all the same");
+                    }
                     tokio::select! {
                         () = tokio::time::sleep(worker.every) => (),
                         _ = stopping.changed() => return,

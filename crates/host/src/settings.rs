@@ -99,12 +99,21 @@ impl Masked {
         &self.0
     }
     fn shown(&self) -> String {
-        let parts = self.0.split_once("://").and_then(|(scheme, rest)| {
+        let (address, query) = self.0.split_once('?').map_or((self.0.as_str(), None), |(a, q)| (a, Some(q)));
+        let parts = address.split_once("://").and_then(|(scheme, rest)| {
             let (user, host) = rest.rsplit_once('@')?;
             let (name, _password) = user.split_once(':')?;
             Some(format!("{scheme}://{name}:***@{host}"))
         });
-        parts.unwrap_or_else(|| self.0.clone())
+        let address = parts.unwrap_or_else(|| address.to_owned());
+        let shown = |pair: &str| match pair.split_once('=') {
+            Some((name, _)) if name.contains("password") => format!("{name}=***"),
+            _ => pair.to_owned(),
+        };
+        match query {
+            Some(query) => format!("{address}?{}", query.split('&').map(shown).collect::<Vec<_>>().join("&")),
+            None => address,
+        }
     }
 }
 impl From<String> for Masked {
@@ -177,6 +186,8 @@ mod tests {
         let url = Masked::from("postgres://cleave:s3cr@t@db.internal/shop".to_owned());
         assert_eq!(format!("{url:?}"), "\"postgres://cleave:***@db.internal/shop\"");
         assert_eq!(serde_json::to_string(&url).unwrap(), "\"postgres://cleave:***@db.internal/shop\"");
+        let url = Masked::from("postgres://db/shop?user=cleave&password=s3cret&sslmode=require".to_owned());
+        assert_eq!(format!("{url:?}"), "\"postgres://db/shop?user=cleave&password=***&sslmode=require\"");
         assert_eq!(format!("{:?}", Masked::from("sqlite:users.db".to_owned())), "\"sqlite:users.db\"");
     }
 }

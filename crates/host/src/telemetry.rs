@@ -41,13 +41,18 @@ pub fn start_logs(settings: &LogSettings) -> Result<(), String> {
     Ok(())
 }
 
+/// What is measured is summed up this often, whether or not anybody looks: until then every sample is kept.
+pub(crate) const UPKEEP: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// What `/metrics` shows.
 #[derive(Clone)]
 pub struct Metrics(PrometheusHandle);
 
 impl Metrics {
-    pub fn render(&self) -> String {
+    pub(crate) fn upkeep(&self) {
         self.0.run_upkeep();
+    }
+    pub fn render(&self) -> String {
         self.0.render()
     }
 }

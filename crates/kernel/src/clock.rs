@@ -25,6 +25,12 @@ impl From<jiff::Timestamp> for Time {
         Self(at.as_microsecond())
     }
 }
+impl Time {
+    #[must_use]
+    pub fn minus(self, span: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(span.as_micros()).unwrap_or(i64::MAX)))
+    }
+}
 impl std::ops::Add<Duration> for Time {
     type Output = Self;
     fn add(self, span: Duration) -> Self {

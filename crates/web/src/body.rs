@@ -5,10 +5,16 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, future::LocalBoxFuture};
 use kernel::{Code, Id, Kind};
 use serde::de::DeserializeOwned;
-use std::future::{Ready, ready};
+use std::{
+    future::{Ready, ready},
+    time::Duration,
+};
 
 /// The largest JSON body, in bytes.
 pub const JSON_LIMIT: usize = 1 << 20;
+
+/// How long a JSON body may take to come.
+const BODY_TIME: Duration = Duration::from_secs(30);
 
 /// A JSON body.
 pub struct Body<T>(pub T);
@@ -30,14 +36,19 @@ pub(crate) fn read(request: &HttpRequest, payload: &mut Payload) -> LocalBoxFutu
         if announced.is_some_and(|length| length > JSON_LIMIT) {
             return Err(too_large());
         }
-        let mut bytes = BytesMut::new();
-        while let Some(part) = payload.next().await {
-            let part = part.map_err(|_| Problem::new(Code::MalformedRequest, "The body broke off."))?;
-            if bytes.len() + part.len() > JSON_LIMIT {
-                return Err(too_large());
+        let all = async {
+            let mut bytes = BytesMut::new();
+            while let Some(part) = payload.next().await {
+                let part = part.map_err(|_| Problem::new(Code::MalformedRequest, "The body broke off."))?;
+                if bytes.len() + part.len() > JSON_LIMIT {
+                    return Err(too_large());
+                }
+                bytes.extend_from_slice(&part);
             }
-            bytes.extend_from_slice(&part);
-        }
+            Ok(bytes)
+        };
+        let slow = |_| Problem::new(Code::MalformedRequest, "The body did not come in time.");
+        let bytes = tokio::time::timeout(BODY_TIME, all).await.map_err(slow)??;
         if !bytes.is_empty() && media != "application/json" {
             return Err(Problem::new(Code::UnsupportedMediaType, "Send the body as application/json."));
         }

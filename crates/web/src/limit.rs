@@ -10,7 +10,14 @@ use actix_web::{
 };
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock, middleware::StateInformationMiddleware};
 use kernel::Code;
-use std::{net::IpAddr, num::NonZeroU32, sync::Arc};
+use std::{
+    net::{IpAddr, Ipv6Addr},
+    num::NonZeroU32,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+};
 
 type Limiter = governor::RateLimiter<
     IpAddr,
@@ -28,10 +35,11 @@ struct Inner {
     per_minute: NonZeroU32,
     trusted: Vec<IpAddr>,
     clock: governor::clock::DefaultClock,
+    seen: AtomicU32,
 }
 
-/// Addresses that are remembered before old ones are forgotten.
-const REMEMBERED: usize = 10_000;
+/// Tries after which addresses that have all of theirs again are forgotten.
+const REMEMBERED: u32 = 10_000;
 
 impl Tries {
     /// `None` when nothing is limited.
@@ -39,10 +47,20 @@ impl Tries {
         let per_minute = NonZeroU32::new(per_minute)?;
         let limiter: DefaultKeyedRateLimiter<IpAddr> = RateLimiter::keyed(Quota::per_minute(per_minute));
         let limiter = limiter.with_middleware::<StateInformationMiddleware>();
-        Some(Self(Arc::new(Inner { limiter, per_minute, trusted, clock: governor::clock::DefaultClock::default() })))
+        Some(Self(Arc::new(Inner {
+            limiter,
+            per_minute,
+            trusted,
+            clock: governor::clock::DefaultClock::default(),
+            seen: AtomicU32::new(0),
+        })))
     }
 
     fn client(&self, request: &HttpRequest) -> Option<IpAddr> {
+        self.address(request).map(household)
+    }
+
+    fn address(&self, request: &HttpRequest) -> Option<IpAddr> {
         let peer = request.peer_addr()?.ip();
         if !self.0.trusted.contains(&peer) {
             return Some(peer);
@@ -54,7 +72,8 @@ impl Tries {
     /// What the answer must say of the limit, or the answer that refuses.
     fn take(&self, client: IpAddr) -> Result<Vec<(HeaderName, HeaderValue)>, HttpResponse> {
         let Inner { limiter, per_minute, clock, .. } = &*self.0;
-        if limiter.len() > REMEMBERED {
+        // Old ones are forgotten now and then, since each look goes through all of them.
+        if self.0.seen.fetch_add(1, Relaxed) % REMEMBERED == REMEMBERED - 1 {
             limiter.retain_recent();
         }
         match limiter.check_key(&client) {
@@ -66,6 +85,14 @@ impl Tries {
                 Err(answer)
             }
         }
+    }
+}
+
+/// Whoever has an IPv6 address has 2^64 of them.
+fn household(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
+        v4 => v4,
     }
 }
 

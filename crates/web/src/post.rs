@@ -4,11 +4,11 @@ use crate::{
     edge::{current_request_id, within},
 };
 use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, dev::Payload};
-use bytes::Bytes;
 use database::once::{Kept, Once};
 use futures_util::future::LocalBoxFuture;
 use kernel::{Code, Principal};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::{
     future::{Ready, ready},
     sync::Arc,
@@ -51,7 +51,8 @@ impl Keyed {
 /// The JSON body of a POST, with its key.
 pub struct Post<T> {
     pub body: T,
-    bytes: Bytes,
+    /// In one form, however it was written.
+    bytes: Vec<u8>,
     keyed: Keyed,
 }
 
@@ -65,7 +66,8 @@ impl<T: DeserializeOwned + 'static> FromRequest for Post<T> {
             let (keyed, bytes) = (keyed.await?, read.await?);
             // A POST without a body may carry one of no members.
             let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
-            Ok(Self { body: body::parse(text)?, bytes, keyed })
+            let (body, bytes) = (body::parse(text)?, one_form(text));
+            Ok(Self { body, bytes, keyed })
         })
     }
 }
@@ -96,6 +98,15 @@ impl<A> Remembered<A> {
             },
         }
     }
+}
+
+/// The same body, whatever its white space and the order of its members.
+fn one_form(text: &[u8]) -> Vec<u8> {
+    let sorted = serde_json::from_slice::<Value>(text).map(|mut value| {
+        value.sort_all_objects();
+        value.to_string().into_bytes()
+    });
+    sorted.unwrap_or_else(|_| text.to_vec())
 }
 
 fn key(request: &HttpRequest) -> Result<Option<String>, Problem> {

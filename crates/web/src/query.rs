@@ -16,12 +16,16 @@ impl Query {
     /// Characters that any one value may have.
     const LONGEST: usize = 512;
 
+    /// Characters of a cursor: it holds the sort key of a row, a title of the longest kind among them.
+    const LONGEST_CURSOR: usize = 4096;
+
     pub fn text(&mut self, name: &str) -> Result<Option<String>, Problem> {
+        self.bounded(name, Self::LONGEST)
+    }
+    fn bounded(&mut self, name: &str, longest: usize) -> Result<Option<String>, Problem> {
         let value = self.0.remove(name);
         match value {
-            Some(value) if value.len() > Self::LONGEST || value.contains('\0') => {
-                Err(wrong(name, "too long or not text"))
-            }
+            Some(value) if value.len() > longest || value.contains('\0') => Err(wrong(name, "too long or not text")),
             value => Ok(value),
         }
     }
@@ -35,7 +39,7 @@ impl Query {
         if (1..=100).contains(&limit) { Ok(limit) } else { Err(wrong("limit", "1 to 100")) }
     }
     pub fn cursor(&mut self) -> Result<Option<String>, Problem> {
-        self.text("cursor").map_err(|_| Code::InvalidCursor.into())
+        self.bounded("cursor", Self::LONGEST_CURSOR).map_err(|_| Code::InvalidCursor.into())
     }
     pub fn flag(&mut self, name: &str) -> Result<bool, Problem> {
         Ok(self.parse(name)?.unwrap_or(false))

@@ -55,7 +55,8 @@ fn patient(url: &str) -> String {
 pub(super) fn connect(url: &str, schema: &str, role: Option<&str>, meter: &Meter) -> Result<Conn> {
     let mut conn = session(url, schema, role)?;
     // what reads is outside of a transaction; `Conn::begin` says otherwise for what writes
-    conn.batch_execute("SET default_transaction_read_only TO on").map_err(|e| Error::Unavailable(e.to_string()))?;
+    conn.batch_execute("SET default_transaction_read_only TO on; SET statement_timeout TO '60s'")
+        .map_err(|e| Error::Unavailable(e.to_string()))?;
     let mut conn = Conn::postgres(conn);
     conn.set_instrumentation(meter.statements());
     Ok(conn)

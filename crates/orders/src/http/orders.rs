@@ -7,7 +7,7 @@ use crate::{
     service::{List, Parcel, READ, Service, WRITE},
 };
 use actix_web::{HttpRequest, HttpResponse, web::Data};
-use kernel::{Currency, Minor, Money, Time};
+use kernel::{Code, Currency, Minor, Money, Time};
 use orders_api::OrderId;
 use serde::{Deserialize, Serialize};
 use web::{AddressBody, Caller, Fields, PathId, Pointer, Post, Problem, Query, Reply, Versioned, page};
@@ -110,6 +110,9 @@ pub(crate) async fn list(service: Data<Service>, caller: Caller, mut query: Quer
     query.end()?;
     // A cart's token opens one order, not a list.
     let holder = service.holder(&caller.call, None, READ);
+    if user.is_some() && !holder.staff {
+        return Err(Problem::new(Code::InvalidQuery, "user: only staff may ask for somebody's."));
+    }
     let found = service.orders(holder, List { user, status, cursor, limit, count }).await??;
     Ok(HttpResponse::Ok().json(page(found, |order| OrderBody::from(&order))))
 }

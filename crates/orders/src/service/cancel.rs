@@ -10,7 +10,7 @@ use crate::{
     },
     store::{
         self,
-        processes::{Held, Step, Task},
+        processes::{Held, New, Step, Task},
     },
 };
 use database::{
@@ -109,7 +109,14 @@ impl Service {
             if !full.order.cancellable() {
                 return Err(Error::NotCancellable);
             }
-            let held = store::processes::begin(tx, id, Task::Cancel, Step::Settle, LEASE, now, Error::OrderBusy)?;
+            let held = match store::processes::take_over(tx, id, Task::Cancel, LEASE)? {
+                // Its driver is gone; what it asked for is asked for again.
+                Some(taken) => taken.held,
+                None => {
+                    let new = New { order: id, task: Task::Cancel, step: Step::Settle, provider: None };
+                    store::processes::begin(tx, new, LEASE, now, Error::OrderBusy)?
+                }
+            };
             // Another may have ended between the look and the lease; from here on nobody else changes the order.
             let full = FullOrder { order: store::orders::find(tx, id)?.ok_or(Error::NotFound)?, ..full };
             if full.order.status == Status::Cancelled {
@@ -120,7 +127,7 @@ impl Service {
             if !full.order.cancellable() {
                 return Err(Error::NotCancellable);
             }
-            Ok(Begun::Ours(held, full, store::payments::of(tx, id)?.map(|(name, _)| name)))
+            Ok(Begun::Ours(held, full, store::payments::of(tx, id)?.map(|payment| payment.provider)))
         };
         self.db.write(unit).await
     }

@@ -95,7 +95,9 @@ impl Service {
             if option.is_some_and(|id| shipping.offered(&cart).all(|offered| offered.id != id)) {
                 return Err(Error::ShippingOption);
             }
-            Ok(FullCart { lines: store::carts::lines(tx, id)?, cart })
+            let full = FullCart { lines: store::carts::lines(tx, id)?, cart };
+            full.totals(&shipping).map_err(|_| Error::TooExpensive)?;
+            Ok(full)
         };
         self.db.write(unit).await
     }
@@ -111,7 +113,7 @@ impl Service {
         once: Once<FullCart>,
     ) -> Result<Kept<FullCart>, Error> {
         let quotes = self.quotes_of(call, &added).await?;
-        let now = self.now();
+        let (now, shipping) = (self.now(), self.shipping.clone());
         let unit = move |tx: &mut Conn| {
             once.run(tx, |tx| {
                 let Some(cart) = store::carts::touch(tx, id, holder, None, Changes::default(), now)? else {
@@ -123,7 +125,7 @@ impl Service {
                     return Err(Error::TooMany("/lines"));
                 }
                 let full = FullCart { cart, lines };
-                full.totals(&crate::ShippingSettings { options: Vec::new() }).map_err(|_| Error::TooExpensive)?;
+                full.totals(&shipping).map_err(|_| Error::TooExpensive)?;
                 Ok(full)
             })
         };
@@ -158,7 +160,7 @@ impl Service {
         expected: Option<i64>,
         edit: impl Fn(&mut Conn) -> database::Result<bool> + Send + 'static,
     ) -> Result<FullCart, Error> {
-        let now = self.now();
+        let (now, shipping) = (self.now(), self.shipping.clone());
         let unit = move |tx: &mut Conn| {
             let Some(cart) = store::carts::touch(tx, id, holder, expected, Changes::default(), now)? else {
                 return Err(refusal(tx, id, holder)?);
@@ -167,7 +169,7 @@ impl Service {
                 return Err(Error::NotFound);
             }
             let full = FullCart { lines: store::carts::lines(tx, id)?, cart };
-            full.totals(&crate::ShippingSettings { options: Vec::new() }).map_err(|_| Error::TooExpensive)?;
+            full.totals(&shipping).map_err(|_| Error::TooExpensive)?;
             Ok(full)
         };
         self.db.write(unit).await

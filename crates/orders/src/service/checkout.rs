@@ -13,7 +13,7 @@ use crate::{
     store::{
         self,
         payments::Payment as Taken,
-        processes::{Held, Step, Task},
+        processes::{Held, New, Step, Task},
     },
 };
 use database::{
@@ -94,6 +94,18 @@ enum Begun {
     Theirs(OrderId),
 }
 
+/// Why the first transaction kept nothing, the claim of the key included.
+enum NotBegun {
+    Theirs(OrderId),
+    Failed(CheckoutError),
+}
+
+impl<E: Into<CheckoutError>> From<E> for NotBegun {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
 /// The whole attempt, as its driver sees it.
 struct Run {
     service: Arc<Service>,
@@ -124,35 +136,33 @@ impl Service {
 
     /// Gives up an attempt that waits for its buyer: void, release, and the cart is open again.
     pub(crate) async fn abandon(self: Arc<Self>, call: Call, id: CartId, holder: Holder) -> Result<FullCart, Error> {
+        let tasks = self.tasks.clone();
+        let task = tasks.spawn(async move { self.abandon_in_steps(&call, id, holder).await });
+        task.await.unwrap_or(Err(Failure::Unknown.into()))
+    }
+
+    async fn abandon_in_steps(&self, call: &Call, id: CartId, holder: Holder) -> Result<FullCart, Error> {
         let cart = self.db.read(move |conn| store::carts::find(conn, id, holder)).await?.ok_or(Error::NotFound)?;
         let attempt = cart.order.ok_or(Error::NoCheckout)?;
         let unit = move |tx: &mut Conn| {
-            let Some(held) = store::processes::take_over(tx, attempt, LEASE)? else {
+            let Some(taken) = store::processes::take_over(tx, attempt, Task::Checkout, LEASE)? else {
                 return Err(refusal(tx, id, holder)?);
             };
-            if held.step == Step::Confirm {
+            if taken.held.step == Step::Confirm {
                 return Err(Error::CartLocked); // past the pivot it may be: only forward
             }
-            let undo = store::processes::advance(tx, held, Step::Undo, LEASE)?.ok_or(Error::CartLocked)?;
-            Ok((undo, store::payments::of(tx, attempt)?))
+            let undo = store::processes::advance(tx, taken.held, Step::Undo, LEASE)?.ok_or(Error::CartLocked)?;
+            Ok((undo, taken.provider))
         };
-        let (held, payment) = self
-            .db
-            .write(unit)
-            .await
-            .map_err(|error| if matches!(error, Error::Stale) { Error::NoCheckout } else { error })?;
-        let provider = payment.and_then(|(name, _)| self.providers.get(&name));
-        let undone = async {
-            if let Some(provider) = provider {
-                asked(|| provider.void(attempt)).await?;
-            }
-            self.release(&call, attempt).await?;
-            let (now, trace) = (self.now(), call.trace);
-            self.db.write(move |tx| undo(tx, held, now, trace).map(drop)).await?;
-            self.settled.notify_waiters();
-            Ok::<_, Error>(())
-        };
-        undone.await?;
+        let none = |error| if matches!(error, Error::Stale) { Error::NoCheckout } else { error };
+        let (held, provider) = self.db.write(unit).await.map_err(none)?;
+        if let Some(provider) = provider.and_then(|name| self.providers.get(&name)) {
+            asked(|| provider.void(attempt)).await?;
+        }
+        self.release(call, attempt).await?;
+        let (now, trace) = (self.now(), call.trace);
+        self.db.write(move |tx| undo(tx, held, now, trace).map(drop)).await?;
+        self.settled.notify_waiters();
         self.cart(id, holder).await
     }
 
@@ -189,24 +199,27 @@ impl Run {
     async fn begin(&self, cart: CartId) -> Result<Begun, CheckoutError> {
         let (once, holder, now) = (self.once.clone(), self.holder, self.service.now());
         let (id, shipping): (OrderId, _) = (Id::new(), self.service.shipping.clone());
-        let user = holder.user;
+        let (user, provider) = (holder.user, self.provider.name());
         let unit = move |tx: &mut Conn| {
-            if let Some(bytes) = once.begin::<CheckoutError>(tx, LEASE)? {
+            if let Some(bytes) = once.begin::<NotBegun>(tx, LEASE)? {
                 return Ok(Begun::Replay(bytes));
             }
             let Some(cart) = store::carts::lock(tx, cart, holder, id, now)? else {
                 let there = store::carts::find(tx, cart, holder)?.ok_or(Error::NotFound)?;
-                // It stays claimed only by who drives an attempt.
-                once.give_up(tx)?;
-                return Ok(Begun::Theirs(there.order.ok_or(Error::CartLocked)?));
+                return Err(NotBegun::Theirs(there.order.ok_or(Error::CartLocked)?));
             };
             let full = FullCart { lines: store::carts::lines(tx, cart.id)?, cart };
             let order = pending(id, &full, user, &shipping, now)?;
             store::orders::insert(tx, &order)?;
-            let held = store::processes::begin(tx, id, Task::Checkout, Step::Secure, LEASE, now, Error::OrderBusy)?;
+            let new = New { order: id, task: Task::Checkout, step: Step::Secure, provider: Some(provider) };
+            let held = store::processes::begin(tx, new, LEASE, now, Error::OrderBusy)?;
             Ok(Begun::Ours(held, Box::new(order)))
         };
-        self.service.db.write(unit).await
+        match self.service.db.write(unit).await {
+            Err(NotBegun::Theirs(order)) => Ok(Begun::Theirs(order)),
+            Err(NotBegun::Failed(error)) => Err(error),
+            Ok(begun) => Ok(begun),
+        }
     }
 
     /// Somebody's attempt: its end, or `None` when it failed and the cart is free again.
@@ -215,22 +228,28 @@ impl Run {
             let anyone = Holder { user: None, token: None, staff: true };
             let order = store::orders::full(conn, id, anyone)?
                 .ok_or_else(|| database::Error::Unavailable("a cart names an order that is not there".into()))?;
-            let step = if order.order.status == Status::Pending { store::processes::step_of(conn, id)? } else { None };
-            let next = if step == Some(Step::Action) {
-                store::payments::of(conn, id)?.and_then(|(_, next)| next)
-            } else {
-                None
+            let under_way =
+                if order.order.status == Status::Pending { store::processes::step_of(conn, id)? } else { None };
+            let next = match under_way {
+                Some((Step::Action, _)) => store::payments::of(conn, id)?.and_then(|payment| payment.next),
+                _ => None,
             };
-            Ok::<_, database::Error>((order, next))
+            let free = next.is_none() && under_way.is_some_and(|(_, free)| free);
+            Ok::<_, database::Error>((order, next, free))
         };
         loop {
             // Before looking, so that an end between the look and the wait is not missed.
             let mut settled = std::pin::pin!(self.service.settled.notified());
             settled.as_mut().enable();
-            let (order, next) = self.service.db.read(unit).await?;
+            let (order, next, free) = self.service.db.read(unit).await?;
             match (order.order.status, next) {
                 (Status::Failed, _) => return Ok(None),
                 (Status::Pending, Some(next)) => return Ok(Some(Attempt::Action(order, next))),
+                (Status::Pending, None) if free => {
+                    if let Some(ended) = self.resume(order).await? {
+                        return Ok(ended);
+                    }
+                }
                 (Status::Pending, None) => (),
                 _ => return Ok(Some(Attempt::Existing(order))),
             }
@@ -239,6 +258,35 @@ impl Run {
             }
             let _ = tokio::time::timeout(LOOK, settled).await; // either way: look again
         }
+    }
+
+    /// Drives an attempt whose driver is gone: back before the pivot, forward from it on. `None`: somebody else does.
+    async fn resume(&self, order: FullOrder) -> Result<Option<Option<Attempt>>, CheckoutError> {
+        let id = order.order.id;
+        let unit = move |tx: &mut Conn| {
+            let taken = store::processes::take_over(tx, id, Task::Checkout, LEASE)?;
+            Ok::<_, database::Error>((taken, store::payments::of(tx, id)?))
+        };
+        let (Some(taken), payment) = self.service.db.write(unit).await? else { return Ok(None) };
+        let provider = taken.provider.and_then(|name| self.service.providers.get(&name));
+        let (service, call, holder) = (Arc::clone(&self.service), self.call.clone(), self.holder);
+        let provider = provider.unwrap_or_else(|| Arc::clone(&self.provider));
+        // The answer is nobody's in particular: the key of the request that died keeps none.
+        let run = Self { service, call, holder, provider, token: None, once: Once::unkeyed() };
+        let secured = payment.is_some_and(|payment| payment.status == "authorised");
+        let status = if secured { PaymentStatus::Authorised } else { PaymentStatus::Pending };
+        let ended = match taken.held.step {
+            Step::Confirm => match run.confirm(taken.held, order, status).await? {
+                Attempt::Placed(order) => Some(Attempt::Existing(order)),
+                other => Some(other),
+            },
+            Step::Secure | Step::Action | Step::Undo | Step::Settle | Step::Done => {
+                run.go_back(taken.held, None).await?;
+                None
+            }
+        };
+        run.service.settled.notify_waiters();
+        Ok(Some(ended))
     }
 
     async fn drive(&self, held: Held, order: FullOrder) -> Result<Attempt, CheckoutError> {
@@ -273,14 +321,30 @@ impl Run {
                 (self.taken(reference, "authorised", None), PaymentStatus::Authorised)
             }
         };
-        let held = self.secured(held, taken, total, Step::Confirm, None).await?;
+        let held = match self.secured(held, taken, total, Step::Confirm, None).await {
+            Err(CheckoutError::Other(Error::OrderBusy)) => {
+                // Somebody went back meanwhile, perhaps before the provider spoke: what it secured is not kept.
+                asked(|| self.provider.void(id)).await?;
+                return Err(Error::OrderBusy.into());
+            }
+            secured => secured?,
+        };
+        self.confirm(held, order, status).await
+    }
+
+    /// The pivot, and what follows it. Whatever fails from here on is asked for again, never taken back by guess.
+    async fn confirm(&self, held: Held, order: FullOrder, status: PaymentStatus) -> Result<Attempt, CheckoutError> {
+        let id = order.order.id;
         match answered(|| self.service.neighbours.stock.confirm(&self.call, reservation(id))).await {
-            Ok(()) => self.placed(held, order, status).await,
+            Ok(()) => self.placed(held, order, status).await.map_err(|error| {
+                tracing::error!(order = %id, %error, "confirmed, and not placed yet");
+                Failure::Unknown.into()
+            }),
             Err(CallError::Domain(ConfirmError::Over)) => {
                 self.go_back(held, None).await?;
                 Err(CheckoutError::TooLate)
             }
-            Err(error) => Err(error.split().err().unwrap_or(Failure::Unknown).into()), // confirmed or not: it is asked again
+            Err(_) => Err(Failure::Unknown.into()),
         }
     }
 
@@ -340,9 +404,7 @@ impl Run {
         declined: Option<(Taken, kernel::Money, Attempt)>,
     ) -> Result<(), CheckoutError> {
         let order = held.order;
-        if declined.is_none() {
-            asked(|| self.provider.void(order)).await?;
-        }
+        asked(|| self.provider.void(order)).await?;
         self.service.release(&self.call, order).await?;
         let (now, trace, once) = (self.service.now(), self.call.trace, self.once.clone());
         let unit = move |tx: &mut Conn| {
@@ -456,18 +518,22 @@ pub(super) fn reservation(order: OrderId) -> ReservationId {
     ReservationId::from(*order.uuid())
 }
 
-/// Asks again, with the same key, while the outcome is unknown.
+/// Asks again, with the same key, while the outcome is unknown. Once it was, a later refusal says nothing of the first
+/// try: it stays unknown.
 pub(super) async fn answered<T, E, F: Future<Output = Result<T, CallError<E>>>>(
     ask: impl Fn() -> F,
 ) -> Result<T, CallError<E>> {
-    let mut outcome = ask().await;
-    for _ in 1..ASKS {
-        if !matches!(outcome, Err(CallError::Unknown)) {
-            break;
-        }
-        outcome = ask().await;
+    let first = ask().await;
+    if !matches!(first, Err(CallError::Unknown)) {
+        return first;
     }
-    outcome
+    for _ in 1..ASKS {
+        match ask().await {
+            Err(CallError::Unknown | CallError::Unavailable { .. } | CallError::Denied) => (),
+            known => return known,
+        }
+    }
+    Err(CallError::Unknown)
 }
 
 pub(super) async fn asked<T, F: Future<Output = Result<T, Failure>>>(ask: impl Fn() -> F) -> Result<T, Failure> {

@@ -10,8 +10,9 @@ use crate::{
     domain::{cart::Holder, shipping::ShippingSettings},
     http,
     payments::{PaymentSettings, Providers},
+    store,
 };
-use database::{Database, once};
+use database::{Conn, Database, once};
 use kernel::{Call, CartKey, Clock, Failure, Principal, Time};
 use orders_api::OrderHistory;
 use products_api::{Catalogue, Stock, VariantId};
@@ -86,7 +87,7 @@ impl Orders {
             neighbours,
             providers,
             shipping: settings.shipping,
-            hold_for: Duration::from_secs(settings.checkout.reservation_minutes.max(1) * 60),
+            hold_for: Duration::from_secs(settings.checkout.reservation_minutes.clamp(1, 1440) * 60),
             tasks: Tasks::here(),
             settled: Notify::new(),
         })))
@@ -153,6 +154,9 @@ pub(crate) enum NotSold {
     NoPrice,
 }
 
+/// A cart that nobody touched for so long goes, unless it was bought.
+const CART_LIVES: Duration = Duration::from_secs(90 * 24 * 3600);
+
 /// Staff's right to touch orders that are not theirs.
 pub(crate) const READ: &str = "orders:read";
 pub(crate) const WRITE: &str = "orders:write";
@@ -167,8 +171,13 @@ impl Service {
         Holder { user: call.principal.user(), token: cart, staff }
     }
     async fn purge(&self) {
-        if let Err(error) = self.db.write(once::purge).await {
-            tracing::warn!(%error, "old idempotency records stay until the next turn");
+        let before = self.now().minus(CART_LIVES);
+        let purge = move |tx: &mut Conn| {
+            store::carts::purge(tx, before)?;
+            once::purge(tx)
+        };
+        if let Err(error) = self.db.write(purge).await {
+            tracing::warn!(%error, "old carts and idempotency records stay until the next turn");
         }
     }
     async fn quotes(&self, call: &Call, variants: Vec<VariantId>) -> Result<Vec<products_api::Quote>, Error> {

@@ -10,7 +10,7 @@ use crate::{
     },
     store::{
         self,
-        processes::{Held, Step, Task},
+        processes::{Held, New, Step, Task},
     },
 };
 use database::{
@@ -102,7 +102,14 @@ impl Service {
             if !full.order.shippable() {
                 return Err(Error::NotShippable);
             }
-            let held = store::processes::begin(tx, id, Task::Ship, Step::Settle, LEASE, now, Error::OrderBusy)?;
+            let held = match store::processes::take_over(tx, id, Task::Ship, LEASE)? {
+                // Its driver is gone; what it asked for is asked for again.
+                Some(taken) => taken.held,
+                None => {
+                    let new = New { order: id, task: Task::Ship, step: Step::Settle, provider: None };
+                    store::processes::begin(tx, new, LEASE, now, Error::OrderBusy)?
+                }
+            };
             // Another may have ended between the look and the lease; from here on nobody else changes the order.
             let order = store::orders::find(tx, id)?.filter(Order::shippable).ok_or(Error::NotShippable)?;
             Ok(Begun::Ours(held, Box::new(FullOrder { order, ..full })))

@@ -251,3 +251,10 @@ pub(crate) fn reprice(tx: &mut Conn, cart: CartId, moved: &[CartLine], gone: Vec
     }
     Ok(())
 }
+
+/// Forgets carts that were last touched before `before` and never bought, a few at a time.
+pub(crate) fn purge(tx: &mut Conn, before: Time) -> Result<usize> {
+    let old = carts::table.filter(carts::updated_at.lt(before)).filter(carts::order_id.is_null());
+    let old: Vec<CartId> = old.select(carts::id).order(carts::id).limit(500).load(tx)?;
+    Ok(diesel::delete(carts::table.filter(carts::id.eq_any(old)).filter(carts::order_id.is_null())).execute(tx)?)
+}

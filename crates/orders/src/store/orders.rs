@@ -239,9 +239,14 @@ pub(crate) fn page(
 pub(crate) fn latest(conn: &mut Conn, users: Vec<UserId>, limit: usize) -> Result<Vec<Order>> {
     let mine = orders::table.filter(orders::user_id.eq_any(users));
     let placed = mine.filter(orders::status.ne_all([Status::Pending.as_str(), Status::Failed.as_str()]));
-    // Each user's rank, so that one busy user cannot crowd out the rest.
-    let rank = sql::<diesel::sql_types::Bool>("(SELECT count(*) FROM orders newer WHERE newer.user_id = orders.user_id AND newer.id > orders.id AND newer.status NOT IN ('pending', 'failed')) < ")
-        .bind::<BigInt, _>(limit as i64);
+    // Each user's rank, so that one busy user cannot crowd out the rest; counted no further than asked for.
+    let rank = sql::<diesel::sql_types::Bool>(
+        "(SELECT count(*) FROM (SELECT 1 FROM orders newer WHERE newer.user_id = orders.user_id AND newer.id > orders.id \
+         AND newer.status NOT IN ('pending', 'failed') LIMIT ",
+    )
+    .bind::<BigInt, _>(limit as i64)
+    .sql(") AS ahead) < ")
+    .bind::<BigInt, _>(limit as i64);
     let rows = placed.filter(rank).order(orders::id.desc()).select(Row::as_select()).load(conn)?;
     rows.into_iter().map(Row::read).collect()
 }

@@ -34,11 +34,18 @@ pub(crate) fn insert(tx: &mut Conn, order: OrderId, amount: Money, payment: &Pay
     Ok(())
 }
 
-/// The provider of an attempt, and what the buyer must do for it.
-pub(crate) fn of(conn: &mut Conn, order: OrderId) -> Result<Option<(String, Option<NextAction>)>> {
-    let found = payments::table.find(order).select((payments::provider, payments::next_action));
-    let found: Option<(String, Option<Value>)> = found.first(conn).optional()?;
-    found.map(|(provider, next)| Ok((provider, next.map(read).transpose()?))).transpose()
+/// What is kept of an attempt's payment.
+pub(crate) struct Kept {
+    pub provider: String,
+    pub status: String,
+    /// What the buyer must do for it.
+    pub next: Option<NextAction>,
+}
+
+pub(crate) fn of(conn: &mut Conn, order: OrderId) -> Result<Option<Kept>> {
+    let found = payments::table.find(order).select((payments::provider, payments::status, payments::next_action));
+    let found: Option<(String, String, Option<Value>)> = found.first(conn).optional()?;
+    found.map(|(provider, status, next)| Ok(Kept { provider, status, next: next.map(read).transpose()? })).transpose()
 }
 
 pub(crate) fn void(tx: &mut Conn, order: OrderId, at: Time) -> Result<()> {

@@ -71,22 +71,32 @@ pub(crate) struct Held {
     pub epoch: i64,
 }
 
+/// What is begun for an order.
+#[derive(Clone, Copy)]
+pub(crate) struct New<'a> {
+    pub order: OrderId,
+    pub task: Task,
+    pub step: Step,
+    /// Who is asked for money: known before anything is asked, so that it can be taken back whatever happens.
+    pub provider: Option<&'a str>,
+}
+
 /// Begins one; `busy` when another is under way for the order. The caller holds the first lease.
 pub(crate) fn begin<E: From<Error>>(
     tx: &mut Conn,
-    order: OrderId,
-    task: Task,
-    step: Step,
+    new: New<'_>,
     lease: Duration,
     at: Time,
     busy: E,
 ) -> Result<Held, E> {
+    let New { order, task, step, provider } = new;
     diesel::insert_into(processes::table)
         .values((
             processes::id.eq(Id::<ProcessKind>::new()),
             processes::order_id.eq(order),
             processes::kind.eq(task.as_str()),
             processes::step.eq(step.as_str()),
+            processes::provider.eq(provider),
             processes::epoch.eq(1_i64),
             processes::lease_until.eq(Now.plus(lease)),
             processes::created_at.eq(at),
@@ -118,20 +128,31 @@ pub(crate) fn finish(tx: &mut Conn, held: Held, at: Time) -> Result<bool> {
     Ok(own!(held).set((processes::step.eq(Step::Done.as_str()), processes::done_at.eq(at))).execute(tx)? == 1)
 }
 
-/// Takes over what nobody drives: the lease is over.
-pub(crate) fn take_over(tx: &mut Conn, order: OrderId, lease: Duration) -> Result<Option<Held>> {
+/// What nobody drives, taken over.
+pub(crate) struct Taken {
+    pub held: Held,
+    pub provider: Option<String>,
+}
+
+/// Takes over a process of this task whose lease is over.
+pub(crate) fn take_over(tx: &mut Conn, order: OrderId, task: Task, lease: Duration) -> Result<Option<Taken>> {
     let free = diesel::update(processes::table)
         .filter(processes::order_id.eq(order))
         .filter(processes::done_at.is_null())
+        .filter(processes::kind.eq(task.as_str()))
         .filter(processes::lease_until.lt(Now));
     let taken = free.set((processes::epoch.eq(processes::epoch + 1), processes::lease_until.eq(Now.plus(lease))));
-    let row: Option<(String, i64)> = taken.returning((processes::step, processes::epoch)).get_result(tx).optional()?;
-    row.map(|(step, epoch)| Ok(Held { order, step: Step::read(&step)?, epoch })).transpose()
+    let taken = taken.returning((processes::step, processes::epoch, processes::provider)).get_result(tx).optional()?;
+    let read = |(step, epoch, provider): (String, i64, Option<String>)| {
+        Ok(Taken { held: Held { order, step: Step::read(&step)?, epoch }, provider })
+    };
+    taken.map(read).transpose()
 }
 
-/// The step of what is under way for an order.
-pub(crate) fn step_of(conn: &mut Conn, order: OrderId) -> Result<Option<Step>> {
+/// The step of what is under way for an order, and whether nobody drives it.
+pub(crate) fn step_of(conn: &mut Conn, order: OrderId) -> Result<Option<(Step, bool)>> {
     let open = processes::table.filter(processes::order_id.eq(order)).filter(processes::done_at.is_null());
-    let step: Option<String> = open.select(processes::step).first(conn).optional()?;
-    step.as_deref().map(Step::read).transpose()
+    let found: Option<(String, bool)> =
+        open.select((processes::step, processes::lease_until.lt(Now))).first(conn).optional()?;
+    found.map(|(step, free)| Ok((Step::read(&step)?, free))).transpose()
 }

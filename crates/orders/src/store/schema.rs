@@ -90,6 +90,7 @@ diesel::table! {
         order_id -> Uuid,
         kind -> Text,
         step -> Text,
+        provider -> Nullable<Text>,
         epoch -> BigInt,
         lease_until -> Timestamptz,
         created_at -> Timestamptz,

@@ -10,7 +10,6 @@ use actix_web::{
     HttpMessage, HttpRequest, HttpResponse,
     web::{Bytes, Data, Payload},
 };
-use database::once::Kept;
 use futures_util::{StreamExt, stream};
 use kernel::{Code, Currency, Time};
 use products_api::ProductId;
@@ -107,9 +106,9 @@ pub(crate) async fn create(
     let kept = keyed.once(&digest, |import: &Import| {
         Reply::json(202, &ImportBody::from(import)).location(format!("/v1/imports/{}", import.id))
     });
-    let begun = service.into_inner().begin_import(&caller.call, id, (format, currency, dry_run), kept.handle()).await?;
-    upload.taken = matches!(begun, Kept::Fresh(_));
-    Ok(kept.answer(begun))
+    upload.taken = true;
+    let terms = (format, currency, dry_run);
+    Ok(kept.answer(service.into_inner().begin_import(&caller.call, id, terms, kept.handle()).await?))
 }
 
 /// A file that goes again unless an import takes it: a client may hang up at any moment.

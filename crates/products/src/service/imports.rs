@@ -22,7 +22,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// Batches that wait while one is taken.
 const AHEAD: usize = 2;
@@ -94,7 +94,7 @@ impl Service {
         self.db.read(move |conn| store::imports::one(conn, id)).await?.ok_or(Error::NotFound)
     }
 
-    /// Begins to take an uploaded file, in a task of its own.
+    /// Begins to take an uploaded file, in a task of its own; the file is the task's from here on.
     pub(crate) async fn begin_import(
         self: &Arc<Self>,
         call: &Call,
@@ -119,13 +119,20 @@ impl Service {
                 Ok::<_, Error>(import.clone())
             })
         };
-        let begun = self.db.write(unit).await?;
-        if let Kept::Fresh(_) = begun {
-            let (service, terms) = (Arc::clone(self), (currency, dry_run, call.trace));
-            let tasks = self.tasks.clone();
-            tasks.spawn(async move { service.run_import(id, terms).await });
-        }
-        Ok(begun)
+        let (service, terms) = (Arc::clone(self), (currency, dry_run, call.trace));
+        let (tell, told) = oneshot::channel();
+        // One task from the row to the end of the file: a client who hangs up leaves no row that nobody works on.
+        self.tasks.spawn(async move {
+            let begun = service.db.write(unit).await;
+            let fresh = matches!(begun, Ok(Kept::Fresh(_)));
+            let _ = tell.send(begun); // whoever asked may be gone
+            if fresh {
+                service.run_import(id, terms).await;
+            } else {
+                service.forget(id).await;
+            }
+        });
+        told.await.unwrap_or(Err(Error::Database(DatabaseError::Panicked)))
     }
 
     async fn run_import(&self, id: ImportId, terms: (Currency, bool, Trace)) {

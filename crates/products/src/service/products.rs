@@ -101,11 +101,12 @@ impl Service {
             let before = product.clone();
             let regrouped = changes.categories.is_some();
             product.change(changes.clone())?;
+            // In the order they were named: a complaint says which.
+            let (ids, names) = categories(tx, &product.categories)?;
             product.categories.sort_unstable();
             if product == before {
                 return Ok(product);
             }
-            let (ids, names) = categories(tx, &product.categories)?;
             if regrouped {
                 store::write::replace_categories(tx, product.id, &ids)?;
             }

@@ -38,6 +38,7 @@ pub fn routes() -> Vec<Route> {
             .takes::<ChangeMe>()
             .gives::<UserBody>(200, "The account")
             .conditional()
+            .limited()
             .fails(&[Code::EmailTaken, Code::InvalidCredentials]),
         delete("/v1/users/me", User, accounts::remove)
             .says("Delete my account")

@@ -127,12 +127,14 @@ impl Service {
     ) -> Result<User, Error> {
         let (id, now, trace, keep) = (me(call)?, self.now(), call.trace, session(call));
         let OwnChanges { name, email, password, current_password } = changes;
+        let mut verified = None;
         if email.is_some() || password.is_some() {
             let kept = self.db.read(move |conn| store::users::password_hash(conn, id)).await?;
             let typed = current_password.unwrap_or_else(|| Password::typed(""));
-            if !self.hasher.verify(typed, kept).await? {
+            if !self.hasher.verify(typed, kept.clone()).await? {
                 return Err(Error::InvalidCredentials);
             }
+            verified = kept;
         }
         let new_password = password.is_some();
         let password_hash = match password {
@@ -147,6 +149,10 @@ impl Service {
             roles: None,
         };
         let unit = move |tx: &mut Conn| {
+            // Verified against a password that is not the current one any more.
+            if verified.is_some() && store::users::locked_hash(tx, id)? != verified {
+                return Err(Error::InvalidCredentials);
+            }
             let updated = store::users::update(tx, id, expected, &changes, now, Error::EmailTaken)?;
             let Some(user) = updated else { return Err(missing(store::users::by_id(tx, id)?)) };
             if new_password {

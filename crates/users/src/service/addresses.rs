@@ -31,7 +31,8 @@ impl Service {
         let saved = SavedAddress { id: Id::new(), address, version: 1, created_at: self.now() };
         let unit = move |tx: &mut Conn| {
             once.run(tx, |tx| {
-                store::users::by_id(tx, user)?.ok_or(Error::NotFound)?;
+                // Locked: two requests at once do not pass the bound together.
+                store::users::locked_hash(tx, user)?.ok_or(Error::NotFound)?;
                 if store::addresses::count(tx, user)? >= MAX_ADDRESSES {
                     return Err(Error::TooManyAddresses);
                 }

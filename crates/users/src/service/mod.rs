@@ -119,8 +119,10 @@ impl Service {
     }
     async fn purge(&self) {
         let before = self.now();
+        let used = before.minus(self.session_lives());
         let purged = self.db.write(move |tx| {
             store::sessions::purge(tx, before)?;
+            store::sessions::purge_tokens(tx, used)?;
             once::purge(tx)
         });
         if let Err(error) = purged.await {

@@ -27,14 +27,22 @@ impl Service {
             None => None,
         };
         let (user, hash) = found.unzip();
-        if !self.hasher.verify(password, hash).await? {
+        if !self.hasher.verify(password, hash.clone()).await? {
             return Err(Error::InvalidCredentials);
         }
         let user = user.ok_or(Error::InvalidCredentials)?;
         let (now, refresh) = (self.now(), Secret::new());
         let session = Session { id: Id::new(), created_at: now, used_at: now, expires_at: now + self.session_lives() };
-        let (kept, hash, id) = (session.clone(), refresh.hash(), user.id);
-        self.db.write(move |tx| store::sessions::insert(tx, &kept, id, &hash)).await?;
+        let (kept, id, verified) = (session.clone(), user.id, hash);
+        let hash = refresh.hash();
+        let unit = move |tx: &mut Conn| {
+            // The password may have changed while the old one was verified; that ended all sessions, this one too.
+            if store::users::locked_hash(tx, id)? != verified {
+                return Err(Error::InvalidCredentials);
+            }
+            Ok(store::sessions::insert(tx, &kept, id, &hash)?)
+        };
+        self.db.write(unit).await?;
         Ok(self.tokens_for(&user, session.id, &refresh))
     }
 
@@ -82,7 +90,7 @@ impl Service {
         let access = self.signer.sign(user, session, self.now(), expires_in);
         Tokens { access, expires_in, refresh: refresh.text().to_owned() }
     }
-    fn session_lives(&self) -> Duration {
-        Duration::from_secs(self.settings.session_days * 24 * 3600)
+    pub(super) fn session_lives(&self) -> Duration {
+        Duration::from_secs(self.settings.session_days.min(36_500) * 24 * 3600)
     }
 }

@@ -113,6 +113,11 @@ pub(crate) fn open(conn: &mut Conn, user: UserId, now: Time) -> Result<Vec<Sessi
     Ok(rows.into_iter().map(Session::from).collect())
 }
 
+/// Forgets tokens that were used before `before`: to show one again is then as good as to show none.
+pub(crate) fn purge_tokens(tx: &mut Conn, before: Time) -> Result<usize> {
+    Ok(diesel::delete(refresh_tokens::table.filter(refresh_tokens::used_at.lt(before))).execute(tx)?)
+}
+
 /// Forgets sessions that were over before `before`, tokens included.
 pub(crate) fn purge(tx: &mut Conn, before: Time) -> Result<usize> {
     Ok(diesel::delete(sessions::table.filter(sessions::expires_at.lt(before))).execute(tx)?)

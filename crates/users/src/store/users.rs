@@ -67,6 +67,11 @@ pub(crate) fn password_hash(conn: &mut Conn, id: UserId) -> Result<Option<String
     Ok(users::table.find(id).select(users::password_hash).first(conn).optional()?)
 }
 
+/// The hash as it is now; the account keeps it until the transaction ends.
+pub(crate) fn locked_hash(tx: &mut Conn, id: UserId) -> Result<Option<String>> {
+    Ok(users::table.find(id).select(users::password_hash).for_update().first(tx).optional()?)
+}
+
 /// What of an account is changed.
 #[derive(Clone, Default, AsChangeset)]
 #[diesel(table_name = users)]

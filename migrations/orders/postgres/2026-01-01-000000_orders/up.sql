@@ -103,6 +103,7 @@ CREATE TABLE processes (
     order_id uuid NOT NULL REFERENCES orders,
     kind text COLLATE "C" NOT NULL,
     step text COLLATE "C" NOT NULL,
+    provider text,
     epoch bigint NOT NULL,
     lease_until timestamptz NOT NULL,
     created_at timestamptz NOT NULL,

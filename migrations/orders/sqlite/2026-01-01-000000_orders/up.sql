@@ -103,6 +103,7 @@ CREATE TABLE processes (
     order_id BLOB NOT NULL REFERENCES orders,
     kind TEXT NOT NULL,
     step TEXT NOT NULL,
+    provider TEXT,
     epoch INTEGER NOT NULL,
     lease_until INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
