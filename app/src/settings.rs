@@ -88,7 +88,7 @@ impl Settings {
         let mut tree = Tree::read(Source {
             defaults: DEFAULTS,
             file: flags.config.clone(),
-            lists: &["payments.providers"],
+            lists: &["payments.providers", "http.trusted_proxies"],
             flags: listen.into_iter().chain(data_dir).collect(),
         })?;
         let sections = Self::take(&mut tree);

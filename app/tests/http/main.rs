@@ -1,11 +1,14 @@
 //! The shop over HTTP, as a black box: one shop for all tests of this file, and no test assumes that it is empty.
 mod bad_input;
+mod carts;
 mod categories;
 mod document;
 mod goods;
 mod health;
 mod imports;
+mod limits;
 mod openapi;
+mod orders;
 mod permissions;
 mod products;
 mod sessions;

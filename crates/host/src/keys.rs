@@ -1,12 +1,13 @@
 //! Believing access tokens by users' published keys: kept here, asked for anew when a token names a key that is not.
 use kernel::{
-    Call, Clock, Principal, Time, Trace, async_trait,
+    Call, Clock, Failure, Principal, Time, Trace, async_trait,
     token::{Keys, Rejected, Verified},
 };
 use std::{
-    sync::{Arc, Mutex, RwLock},
+    sync::{Arc, RwLock},
     time::{Duration, Instant},
 };
+use tokio::sync::Mutex;
 use users_api::Tokens;
 use web::{Unverified, Verify};
 
@@ -19,7 +20,8 @@ pub struct KeyRing {
     tokens: Arc<dyn Tokens>,
     clock: Arc<dyn Clock>,
     keys: RwLock<Arc<Keys>>,
-    asked: Mutex<Option<Instant>>,
+    /// When users answered last, and what became of it. Held while one asks: the others wait for that answer.
+    asked: Mutex<Option<(Instant, Result<(), Failure>)>>,
 }
 
 impl KeyRing {
@@ -29,31 +31,32 @@ impl KeyRing {
     fn held(&self) -> Arc<Keys> {
         Arc::clone(&self.keys.read().expect("never poisoned"))
     }
-    /// `false` when it was asked a moment ago. Old keys stay good while users is away.
-    async fn ask(&self) -> Result<bool, Unverified> {
+    /// Not when it was asked a moment ago. Old keys stay good while users is away.
+    async fn ask(&self) -> Result<(), Failure> {
+        let came = Instant::now();
+        let mut asked = self.asked.lock().await;
+        if let Some((at, outcome)) = *asked
+            && (at >= came || (outcome.is_ok() && at.elapsed() < PAUSE))
         {
-            let mut asked = self.asked.lock().expect("never poisoned");
-            if asked.is_some_and(|at| at.elapsed() < PAUSE) {
-                return Ok(false);
-            }
-            *asked = Some(Instant::now());
+            return outcome;
         }
         let call = Call::begin(Principal::Anonymous, Trace(0), PATIENCE);
-        match self.tokens.keys(&call, ()).await {
+        let outcome = match self.tokens.keys(&call, ()).await {
             Ok(keys) => {
                 let fresh = Keys::new(keys.iter().map(|key| (key.id.as_str(), &key.key)));
                 *self.keys.write().expect("never poisoned") = Arc::new(fresh);
-                Ok(true)
+                Ok(())
             }
             Err(error) => {
-                *self.asked.lock().expect("never poisoned") = None;
                 tracing::warn!(%error, "users' keys cannot be had");
                 match error.split() {
                     Ok(never) => match never {},
-                    Err(failure) => Err(Unverified::Failure(failure)),
+                    Err(failure) => Err(failure),
                 }
             }
-        }
+        };
+        *asked = Some((Instant::now(), outcome));
+        outcome
     }
     fn now(&self) -> Time {
         self.clock.now()
@@ -64,7 +67,8 @@ impl KeyRing {
 impl Verify for KeyRing {
     async fn verify(&self, token: &str) -> Result<Verified, Unverified> {
         match self.held().verify(token, self.now()) {
-            Err(Rejected::UnknownKey) if self.ask().await? => {
+            Err(Rejected::UnknownKey) => {
+                self.ask().await.map_err(Unverified::Failure)?;
                 self.held().verify(token, self.now()).map_err(Unverified::Rejected)
             }
             outcome => outcome.map_err(Unverified::Rejected),

@@ -6,11 +6,14 @@
 //! It waits by asking again until a deadline, never by sleeping for luck.
 mod actor;
 mod contract;
+mod goods;
 mod metrics;
 mod shop;
+mod sql;
 mod wait;
 
 pub use actor::{Actor, Answer, Request};
+pub use goods::{Cart, Goods, address, pay, product};
 pub use metrics::Counters;
 pub use shop::{Backend, Options, Shop};
 pub use wait::until;

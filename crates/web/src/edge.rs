@@ -25,6 +25,11 @@ pub fn current_request_id() -> String {
     CURRENT.try_with(Clone::clone).unwrap_or_default()
 }
 
+/// Does `work` as part of a request, on whatever thread.
+pub(crate) fn within<T>(request_id: &str, work: impl FnOnce() -> T) -> T {
+    CURRENT.sync_scope(request_id.to_owned(), work)
+}
+
 /// Wraps a whole application.
 pub async fn edge<B: MessageBody + 'static>(
     request: ServiceRequest,

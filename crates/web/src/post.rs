@@ -1,5 +1,8 @@
 //! A POST that changes the shop: its body, and how it is remembered when it carries an `Idempotency-Key`.
-use crate::{Caller, Problem, Reply, body};
+use crate::{
+    Caller, Problem, Reply, body,
+    edge::{current_request_id, within},
+};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, dev::Payload};
 use bytes::Bytes;
 use database::once::{Kept, Once};
@@ -34,7 +37,9 @@ impl Keyed {
         request: &[u8],
         reply: impl Fn(&A) -> Reply + Send + Sync + 'static,
     ) -> Remembered<A> {
-        let reply: Arc<dyn Fn(&A) -> Reply + Send + Sync> = Arc::new(reply);
+        // What is kept is rendered by a thread of the database, which knows no request.
+        let id = current_request_id();
+        let reply: Arc<dyn Fn(&A) -> Reply + Send + Sync> = Arc::new(move |answer| within(&id, || reply(answer)));
         let once = self.key.as_ref().map_or_else(Once::unkeyed, |key| {
             let reply = Arc::clone(&reply);
             Once::keyed(key, &self.scope, request, move |answer| reply(answer).to_bytes())

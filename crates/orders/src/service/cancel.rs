@@ -40,8 +40,8 @@ impl Service {
         reason: Option<String>,
         once: Once<FullOrder>,
     ) -> Result<Kept<FullOrder>, Error> {
-        let runtime = self.runtime.clone();
-        let task = runtime.spawn(async move { self.cancel_in_steps(&call, id, holder, reason, once).await });
+        let tasks = self.tasks.clone();
+        let task = tasks.spawn(async move { self.cancel_in_steps(&call, id, holder, reason, once).await });
         task.await.unwrap_or(Err(Error::Neighbour(Failure::Unknown)))
     }
 
@@ -110,6 +110,16 @@ impl Service {
                 return Err(Error::NotCancellable);
             }
             let held = store::processes::begin(tx, id, Task::Cancel, Step::Settle, LEASE, now, Error::OrderBusy)?;
+            // Another may have ended between the look and the lease; from here on nobody else changes the order.
+            let full = FullOrder { order: store::orders::find(tx, id)?.ok_or(Error::NotFound)?, ..full };
+            if full.order.status == Status::Cancelled {
+                store::processes::finish(tx, held, now)?;
+                once.finish(tx, &full)?;
+                return Ok(Begun::Already(full));
+            }
+            if !full.order.cancellable() {
+                return Err(Error::NotCancellable);
+            }
             Ok(Begun::Ours(held, full, store::payments::of(tx, id)?.map(|(name, _)| name)))
         };
         self.db.write(unit).await

@@ -62,13 +62,14 @@ impl Service {
             created_at: now,
         };
         let quotes = self.quotes_of(call, &new.lines).await?;
-        let lines = priced(&new.lines, &quotes, new.currency)?;
-        let full = FullCart { cart, lines };
-        self.countable(&full)?;
+        let shipping = self.shipping.clone();
         let unit = move |tx: &mut Conn| {
             once.run(tx, |tx| {
+                // Here, so that an answer is replayed whatever is sold by then.
+                let full = FullCart { cart: cart.clone(), lines: priced(&new.lines, &quotes, new.currency)? };
+                full.totals(&shipping).map_err(|_| Error::TooExpensive)?;
                 store::carts::insert(tx, &full)?;
-                Ok((full.clone(), token.clone()))
+                Ok((full, token.clone()))
             })
         };
         self.db.write(unit).await
@@ -188,10 +189,6 @@ impl Service {
         }
         let variants: Vec<_> = lines.iter().map(|line| line.variant).collect();
         if variants.is_empty() { Ok(Vec::new()) } else { self.quotes(call, variants).await }
-    }
-
-    fn countable(&self, full: &FullCart) -> Result<(), Error> {
-        full.totals(&self.shipping).map(drop).map_err(|_| Error::TooExpensive)
     }
 }
 

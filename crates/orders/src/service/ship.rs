@@ -4,7 +4,10 @@ use super::{
     checkout::{answered, reservation},
 };
 use crate::{
-    domain::{cart::Holder, order::FullOrder},
+    domain::{
+        cart::Holder,
+        order::{FullOrder, Order},
+    },
     store::{
         self,
         processes::{Held, Step, Task},
@@ -42,8 +45,8 @@ impl Service {
         parcel: Parcel,
         once: Once<FullOrder>,
     ) -> Result<Kept<FullOrder>, Error> {
-        let runtime = self.runtime.clone();
-        let task = runtime.spawn(async move { self.ship_in_steps(&call, id, holder, parcel, once).await });
+        let tasks = self.tasks.clone();
+        let task = tasks.spawn(async move { self.ship_in_steps(&call, id, holder, parcel, once).await });
         task.await.unwrap_or(Err(Error::Neighbour(Failure::Unknown)))
     }
 
@@ -100,7 +103,9 @@ impl Service {
                 return Err(Error::NotShippable);
             }
             let held = store::processes::begin(tx, id, Task::Ship, Step::Settle, LEASE, now, Error::OrderBusy)?;
-            Ok(Begun::Ours(held, Box::new(full)))
+            // Another may have ended between the look and the lease; from here on nobody else changes the order.
+            let order = store::orders::find(tx, id)?.filter(Order::shippable).ok_or(Error::NotShippable)?;
+            Ok(Begun::Ours(held, Box::new(FullOrder { order, ..full })))
         };
         self.db.write(unit).await
     }

@@ -78,7 +78,7 @@ impl Users {
     }
     /// Whether anybody could administrate the shop.
     pub async fn has_administrator(&self) -> Result<bool, database::Error> {
-        Ok(!self.0.db.read(store::users::administrators).await?.is_empty())
+        self.0.db.read(store::users::has_administrator).await
     }
 }
 

@@ -104,10 +104,25 @@ pub(crate) fn delete(tx: &mut Conn, id: UserId) -> Result<bool> {
     Ok(diesel::delete(users::table.find(id)).execute(tx)? == 1)
 }
 
+/// In the column of roles, an administrator's.
+fn administrator() -> String {
+    format!("%{}%", Role::Admin.as_str())
+}
+
+/// Whether there is one; locks nothing.
+pub(crate) fn has_administrator(conn: &mut Conn) -> Result<bool> {
+    let one = users::table.filter(users::roles.like(administrator())).select(users::id).limit(1);
+    Ok(one.first::<UserId>(conn).optional()?.is_some())
+}
+
 /// Locks every administrator, so that two of them cannot leave at once, and tells who they are.
 pub(crate) fn administrators(tx: &mut Conn) -> Result<Vec<UserId>> {
-    let pattern = format!("%{}%", Role::Admin.as_str());
-    Ok(users::table.filter(users::roles.like(pattern)).order(users::id).select(users::id).for_update().load(tx)?)
+    Ok(users::table
+        .filter(users::roles.like(administrator()))
+        .order(users::id)
+        .select(users::id)
+        .for_update()
+        .load(tx)?)
 }
 
 /// Newest first.

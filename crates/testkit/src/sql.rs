@@ -1,0 +1,78 @@
+//! What a shop's databases hold, seen from outside.
+use crate::{Backend, Shop};
+use diesel::{
+    Connection, PgConnection, QueryableByName, RunQueryDsl, SqliteConnection,
+    connection::SimpleConnection,
+    sql_query,
+    sql_types::{BigInt, Text},
+};
+
+#[derive(QueryableByName)]
+struct Number {
+    #[diesel(sql_type = BigInt)]
+    number: i64,
+}
+
+#[derive(QueryableByName)]
+struct Name {
+    #[diesel(sql_type = Text)]
+    name: String,
+}
+
+impl Shop {
+    /// What `sql` answers in the database of `domain`: one row with the column `number`.
+    pub fn number(&self, domain: &str, sql: &str) -> i64 {
+        let row: Number = match self.backend {
+            Backend::Sqlite => {
+                let file = self.data_dir().join(format!("{domain}.db")).display().to_string();
+                let mut conn = SqliteConnection::establish(&file).expect("the domain has a file of its own");
+                conn.batch_execute("PRAGMA busy_timeout = 5000").expect("SQLite answers");
+                sql_query(sql).get_result(&mut conn).expect("a number")
+            }
+            Backend::Postgres => {
+                let mut conn = self.superuser();
+                conn.batch_execute(&format!("SET search_path TO {domain}")).expect("a schema");
+                sql_query(sql).get_result(&mut conn).expect("a number")
+            }
+        };
+        row.number
+    }
+
+    /// PostgreSQL: runs `sql` with the rights of `domain`.
+    pub fn with_rights_of(&self, domain: &str, sql: &str) -> Result<(), String> {
+        let mut conn = self.superuser();
+        let database = self.database_url().and_then(|url| url.rsplit('/').next()).expect("a URL ends in a database");
+        conn.batch_execute(&format!("SET ROLE \"{database}_{domain}\"")).expect("the domain has a role");
+        conn.batch_execute(sql).map_err(|error| error.to_string())
+    }
+
+    /// Whether `text` stands in the clear anywhere in the database of `domain`, also as bytes.
+    pub fn holds(&self, domain: &str, text: &str) -> bool {
+        match self.backend {
+            Backend::Sqlite => ["db", "db-wal"].iter().any(|ending| {
+                // The second file is there only while somebody writes.
+                let bytes = std::fs::read(self.data_dir().join(format!("{domain}.{ending}"))).unwrap_or_default();
+                bytes.windows(text.len()).any(|window| window == text.as_bytes())
+            }),
+            Backend::Postgres => {
+                let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+                let mut conn = self.superuser();
+                let tables =
+                    sql_query(format!("SELECT tablename::text AS name FROM pg_tables WHERE schemaname = '{domain}'"));
+                let tables: Vec<Name> = tables.load(&mut conn).expect("its tables");
+                assert!(!tables.is_empty(), "{domain} has tables");
+                tables.iter().any(|Name { name }| {
+                    let found = format!(
+                        "SELECT count(*) AS number FROM {domain}.{name} t WHERE t::text LIKE '%{text}%' OR t::text LIKE '%{hex}%'"
+                    );
+                    sql_query(found).get_result::<Number>(&mut conn).expect("a number").number > 0
+                })
+            }
+        }
+    }
+
+    pub(crate) fn superuser(&self) -> PgConnection {
+        let url = self.database_url().expect("on PostgreSQL");
+        PgConnection::establish(url).expect("the cluster made for tests answers")
+    }
+}
