@@ -14,8 +14,9 @@ const DATA: &str = "../shared/data";
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// The cargo profile of the binary that acceptance runs
-    #[arg(long, default_value = "release")]
+    /// The cargo profile of the binary that acceptance runs: the tests' own, since a release build takes longer than
+    /// what it would show here
+    #[arg(long, default_value = "dev")]
     profile: String,
 }
 

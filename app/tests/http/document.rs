@@ -1,1 +1,155 @@
+//! The checked-in OpenAPI document, as tests walk it: every operation, and bodies that look valid.
+use reqwest::Method;
+use serde_json::{Map, Value, json};
+use std::sync::LazyLock;
 
+pub(crate) const TEXT: &str = include_str!("../../../docs/openapi.json");
+static DOCUMENT: LazyLock<Value> = LazyLock::new(|| serde_json::from_str(TEXT).expect("docs/openapi.json is JSON"));
+
+pub(crate) struct Operation {
+    pub method: Method,
+    /// With `{names}` in braces.
+    pub path: String,
+    /// The schema of its JSON body.
+    pub body: Option<&'static Value>,
+    /// The media type of a body that is no JSON.
+    pub stream: Option<String>,
+    pub query: Vec<String>,
+}
+
+impl Operation {
+    pub(crate) fn name(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+}
+
+pub(crate) fn operations() -> Vec<Operation> {
+    let paths = DOCUMENT["paths"].as_object().expect("paths");
+    let operations = paths.iter().flat_map(|(path, methods)| {
+        methods.as_object().into_iter().flatten().map(move |(method, operation)| read(path, method, operation))
+    });
+    operations.collect()
+}
+
+fn read(path: &str, method: &str, operation: &'static Value) -> Operation {
+    let content = operation.pointer("/requestBody/content").and_then(Value::as_object);
+    let parameters = operation["parameters"].as_array().into_iter().flatten();
+    let query = parameters.filter(|parameter| parameter["in"] == "query");
+    Operation {
+        method: method.to_uppercase().parse().expect("a method"),
+        path: path.to_owned(),
+        body: content.and_then(|content| content.get("application/json")).map(|json| resolved(&json["schema"])),
+        stream: content.and_then(|content| content.keys().find(|media| *media != "application/json")).cloned(),
+        query: query.filter_map(|parameter| parameter["name"].as_str()).map(str::to_owned).collect(),
+    }
+}
+
+/// What a reference names; the other half of "or null".
+fn resolved(schema: &'static Value) -> &'static Value {
+    if let Some(reference) = schema["$ref"].as_str() {
+        let pointer = reference.strip_prefix('#').expect("a reference into the document");
+        return resolved(DOCUMENT.pointer(pointer).expect("what a reference names is there"));
+    }
+    match schema["oneOf"].as_array() {
+        Some(all) => resolved(all.iter().find(|one| one["type"] != "null").expect("something but null")),
+        None => schema,
+    }
+}
+
+fn is(schema: &Value, kind: &str) -> bool {
+    schema["type"] == kind || schema["type"].as_array().is_some_and(|kinds| kinds.iter().any(|one| one == kind))
+}
+
+/// A body with every member, which looks valid; what it names need not be there.
+pub(crate) fn sample(schema: &'static Value) -> Value {
+    let schema = resolved(schema);
+    if let Some(members) = schema["properties"].as_object() {
+        return members.iter().map(|(name, schema)| (name.clone(), member(name, schema))).collect::<Map<_, _>>().into();
+    }
+    if is(schema, "array") {
+        return json!([sample(&schema["items"])]);
+    }
+    if is(schema, "object") {
+        return json!({});
+    }
+    if is(schema, "integer") {
+        return json!(1);
+    }
+    if is(schema, "boolean") {
+        return json!(true);
+    }
+    json!("text")
+}
+
+/// Some texts have a form that their schema does not tell.
+fn member(name: &str, schema: &'static Value) -> Value {
+    let text = match name {
+        "email" => "sample@test.example",
+        "password" | "current_password" => "a sample's password",
+        "currency" => "EUR",
+        "country" => "DE",
+        "slug" | "parent" => "sample",
+        "status" => "draft",
+        "src" => "/sample.jpg",
+        "variant_id" => "var_01h455vb4pex5vsknk084sn02q",
+        "shipping_option_id" => "standard",
+        "provider" => "test",
+        "token" => "tok_declined",
+        "categories" | "options" => return json!(if is(resolved(schema), "array") { json!([]) } else { json!({}) }),
+        "roles" => return json!(["customer"]),
+        _ => return sample(schema),
+    };
+    json!(text)
+}
+
+/// A place in a body, as its schema knows it.
+pub(crate) struct Place {
+    /// JSON pointer.
+    pub pointer: String,
+    pub required: bool,
+    pub kinds: Vec<String>,
+    pub longest: Option<usize>,
+}
+
+impl Place {
+    pub(crate) fn takes(&self, kind: &str) -> bool {
+        self.kinds.iter().any(|one| one == kind)
+    }
+}
+
+/// Every place of a body, the members of its members too, and the first of each list.
+pub(crate) fn places(schema: &'static Value) -> Vec<Place> {
+    let mut found = Vec::new();
+    walk(schema, "", &mut found);
+    found
+}
+
+fn walk(schema: &'static Value, at: &str, found: &mut Vec<Place>) {
+    let schema = resolved(schema);
+    if is(schema, "array") {
+        let at = format!("{at}/0");
+        found.push(place(&schema["items"], &at, true));
+        walk(&schema["items"], &at, found);
+    }
+    for (name, member) in schema["properties"].as_object().into_iter().flatten() {
+        let at = format!("{at}/{name}");
+        let required = schema["required"].as_array().is_some_and(|names| names.iter().any(|one| one == name));
+        found.push(place(member, &at, required));
+        walk(member, &at, found);
+    }
+}
+
+fn place(schema: &'static Value, at: &str, required: bool) -> Place {
+    let or_null = schema["oneOf"].as_array().is_some_and(|all| all.iter().any(|one| one["type"] == "null"));
+    let schema = resolved(schema);
+    let kinds = match &schema["type"] {
+        Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        kind => vec![kind.as_str().unwrap_or("any").to_owned()],
+    };
+    Place {
+        pointer: at.to_owned(),
+        required,
+        kinds: kinds.into_iter().chain(or_null.then(|| "null".to_owned())).collect(),
+        longest: schema["maxLength"].as_u64().and_then(|length| usize::try_from(length).ok()),
+    }
+}

@@ -6,6 +6,7 @@ mod document;
 mod goods;
 mod health;
 mod imports;
+mod limits;
 mod openapi;
 mod orders;
 mod permissions;

@@ -1,1 +1,54 @@
+use crate::{BINARY, document, shop};
+use kernel::Code;
+use std::process::Command;
 
+#[test]
+fn the_checked_in_document_is_what_the_binary_prints() {
+    let printed = Command::new(BINARY).arg("openapi").output().unwrap();
+    assert!(printed.status.success());
+    let same = printed.stdout == document::TEXT.as_bytes();
+    assert!(same, "docs/openapi.json is old: run `cargo run -- openapi > docs/openapi.json`");
+}
+
+#[tokio::test]
+async fn the_server_gives_the_same_document() {
+    let given = shop().anonymous().get("/openapi.json").send().await.expect(200);
+    assert_eq!(given.header("content-type"), Some("application/json"));
+    assert!(given.bytes == document::TEXT.as_bytes());
+}
+
+#[tokio::test]
+async fn the_reference_needs_nobody_else() {
+    let anonymous = shop().anonymous();
+    let page = anonymous.get("/docs/").send().await.expect(200);
+    assert!(page.header("content-type").unwrap().starts_with("text/html"));
+    let html = String::from_utf8(page.bytes).unwrap();
+    let named = ["src=\"", "href=\""].into_iter().flat_map(|name| html.split(name).skip(1));
+    let mut assets: Vec<_> = named.filter_map(|rest| rest.split('"').next()).collect();
+    assets.sort_unstable();
+    assets.dedup();
+    assert!(assets.iter().any(|asset| asset.ends_with(".js")) && assets.iter().any(|asset| asset.ends_with(".css")));
+    for asset in assets {
+        assert!(!asset.contains("//"), "{asset} is another host's");
+        let path = format!("/docs/{}", asset.trim_start_matches("./"));
+        let got = anonymous.get(&path).send().await.expect(200);
+        let text = String::from_utf8_lossy(&got.bytes).into_owned();
+        for foreign in ["src=\"http", "import(\"http", "url(http", "@import \"http"] {
+            assert!(!text.contains(foreign), "{path} loads from another host: {foreign}");
+        }
+    }
+    let short = anonymous.get("/docs").send().await; // followed
+    short.expect(200);
+}
+
+#[tokio::test]
+async fn every_code_is_documented() {
+    let page = shop().anonymous().get("/docs/errors").send().await.expect(200);
+    let html = String::from_utf8(page.bytes).unwrap();
+    let document = shop().anonymous().get("/openapi.json").send().await.text("/info/description");
+    for code in Code::ALL {
+        assert!(html.contains(&format!("id=\"{}\"", code.as_str())), "{} is not in /docs/errors", code.as_str());
+        let row = format!("| {} | `{}` |", code.status(), code.as_str());
+        assert!(document.contains(&row), "{} is not in the document", code.as_str());
+    }
+}

@@ -129,7 +129,8 @@ async fn an_address_moves_when_it_is_free() {
     moved(&taken.to_lowercase()).await.problem(409, "email_taken");
     let free = address_of("bea");
     assert_eq!(moved(&free).await.expect(200).text("/email"), free);
-    shop().anonymous().signed_in(&free, PASSWORD).await;
+    let again = shop().anonymous().signed_in(&free, PASSWORD).await;
+    assert_eq!(again.get("/v1/users/me").send().await.text("/email"), free);
 }
 
 #[tokio::test]

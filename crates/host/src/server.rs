@@ -1,6 +1,6 @@
 //! The listeners: the shop's own, and one for operators; graceful stop.
 use crate::{docs, telemetry::Metrics};
-use ::web::{Module, Problem, Verify, edge};
+use ::web::{Module, Problem, Tasks, Tries, Verify, edge};
 use actix_web::{
     App, HttpResponse, HttpServer,
     dev::ServerHandle,
@@ -12,7 +12,7 @@ use kernel::Code;
 use serde::{Deserialize, Serialize};
 use std::{
     io::Write,
-    net::{SocketAddr, TcpListener},
+    net::{IpAddr, SocketAddr, TcpListener},
     sync::Arc,
     time::Duration,
 };
@@ -32,13 +32,24 @@ pub struct HttpSettings {
     pub internal_listen: String,
     /// Threads that answer; as many as there are cores when 0.
     pub workers: usize,
+    /// Sign-ins, registrations and refreshes a minute from one address; 0: as many as it likes.
+    pub tries_per_minute: u32,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpAddr>,
     /// Seconds that running requests get to end when the process is told to stop.
     pub stop_seconds: u64,
 }
 
 impl Default for HttpSettings {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:8080".into(), internal_listen: String::new(), workers: 0, stop_seconds: 30 }
+        Self {
+            listen: "127.0.0.1:8080".into(),
+            internal_listen: String::new(),
+            workers: 0,
+            tries_per_minute: 60,
+            trusted_proxies: Vec::new(),
+            stop_seconds: 30,
+        }
     }
 }
 
@@ -78,6 +89,7 @@ impl Server {
         let (address, internal) = (listener.local_addr()?, internal.transpose()?);
         let databases: Vec<Database> = self.modules.iter().flat_map(|module| module.databases.clone()).collect();
         let grace = self.settings.stop_seconds;
+        let tasks: Vec<Tasks> = self.modules.iter().flat_map(|module| module.tasks.clone()).collect();
         let (stop, stopping) = watch::channel(false);
         let workers = self.start_workers(&stopping);
 
@@ -112,6 +124,11 @@ impl Server {
         for worker in workers {
             let _ = timeout(Duration::from_secs(grace), worker).await;
         }
+        for running in tasks {
+            if timeout(Duration::from_secs(grace), running.end()).await.is_err() {
+                tracing::warn!("some work did not end in time; what it left is found by its lease");
+            }
+        }
         for database in databases {
             database.close().await;
         }
@@ -123,6 +140,7 @@ impl Server {
         let Self { modules, verify, settings, openapi, extra, .. } = self;
         let verify: Data<dyn Verify> = Data::from(verify);
         let openapi = web::Bytes::from(openapi);
+        let tries = Data::new(Tries::new(settings.tries_per_minute, settings.trusted_proxies));
         let databases: Vec<Database> = modules.iter().flat_map(|module| module.databases.clone()).collect();
         let workers = if settings.workers == 0 {
             std::thread::available_parallelism().map_or(2, usize::from)
@@ -132,8 +150,10 @@ impl Server {
         let app = move || {
             let (modules, verify, openapi, databases) =
                 (modules.clone(), verify.clone(), openapi.clone(), databases.clone());
+            let tries = tries.clone();
             App::new()
                 .app_data(verify)
+                .app_data(tries)
                 .configure(move |config| {
                     health(databases, config);
                     docs::configure(openapi, config);

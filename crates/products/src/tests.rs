@@ -308,7 +308,11 @@ async fn an_uploaded_file_is_taken_in_a_task() {
         let (id, path) = shop.service().upload();
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, FILE).unwrap();
-        shop.products.0.begin_import(&call(), id, Format::Shopify, Currency::EUR, false).await.unwrap();
+        shop.products
+            .0
+            .begin_import(&call(), id, (Format::Shopify, Currency::EUR, false), Once::unkeyed())
+            .await
+            .unwrap();
         let done = loop {
             let import = shop.service().import(id).await.unwrap();
             if !matches!(import.status, ImportStatus::Pending | ImportStatus::Running) {

@@ -1,5 +1,5 @@
 //! Who calls, and whether the route is theirs to call: decided before anything of the body is read.
-use crate::{Edge, Problem};
+use crate::{Edge, Problem, limit};
 use actix_web::{
     Error, FromRequest, HttpMessage, HttpRequest, ResponseError,
     body::BoxBody,
@@ -55,13 +55,20 @@ impl FromRequest for Caller {
 /// Stands before the handler of a route that needs `needs`.
 pub(crate) async fn admit(
     needs: Needs,
+    tries: bool,
     request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
+    let limits = match if tries { limit::try_one(request.request()) } else { Ok(Vec::new()) } {
+        Ok(limits) => limits,
+        Err(refusal) => return Ok(request.into_response(refusal)),
+    };
     match caller(needs, request.request()).await {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
-            next.call(request).await
+            let mut answer = next.call(request).await?;
+            limit::put(answer.headers_mut(), limits);
+            Ok(answer)
         }
         Err(problem) => Ok(request.into_response(problem.error_response())),
     }

@@ -123,8 +123,9 @@ impl Versioned {
     }
 }
 
+/// What is no text is listed too, as something that no tag equals: a condition must not get lost.
 fn listed<'a>(headers: &'a HeaderMap, name: &'static str) -> impl Iterator<Item = &'a str> {
-    headers.get_all(name).filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(',').map(str::trim))
+    headers.get_all(name).flat_map(|value| value.to_str().unwrap_or("\u{fffd}").split(',').map(str::trim))
 }
 
 /// One page of a list, as it is sent.

@@ -49,13 +49,20 @@ fn too_large() -> Problem {
     Problem::new(Code::BodyTooLarge, "A JSON body may have 1 MiB at most.")
 }
 
+fn malformed(why: &serde_json::Error) -> Problem {
+    let (line, column) = (why.line(), why.column());
+    Problem::new(Code::MalformedJson, format!("The body is not JSON: line {line}, column {column}."))
+}
+
+/// Characters of what is said of one value.
+const LONGEST_COMPLAINT: usize = 300;
+
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    let malformed = |why: &serde_json::Error| {
-        Problem::new(
-            Code::MalformedJson,
-            format!("The body is not JSON: line {}, column {}.", why.line(), why.column()),
-        )
-    };
+    // serde would read a list as the members in their order.
+    if bytes.trim_ascii_start().first() == Some(&b'[') {
+        serde_json::from_slice::<serde::de::IgnoredAny>(bytes).map_err(|why| malformed(&why))?;
+        return Err(Problem::invalid(vec![FieldError::new("", reason::TYPE, "needs an object")]));
+    }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let pointer = error.path().iter().fold(crate::Pointer::root(), |at, part| match part {
@@ -69,6 +76,8 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         }
         let said = why.to_string();
         let said = said.rsplit_once(" at line ").map_or(said.as_str(), |(said, _)| said);
+        let said: String = said.chars().take(LONGEST_COMPLAINT).collect(); // it quotes what was sent
+        let said = said.as_str();
         let code = match said {
             said if said.starts_with("missing field") => reason::REQUIRED,
             said if said.starts_with("unknown field") => reason::UNKNOWN,

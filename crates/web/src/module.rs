@@ -4,6 +4,32 @@ use actix_web::web::{Data, ServiceConfig};
 use database::Database;
 use futures_util::future::BoxFuture;
 use std::{future::Future, sync::Arc, time::Duration};
+use tokio::{runtime::Handle, task::JoinHandle};
+use tokio_util::task::TaskTracker;
+
+/// Work that outlives the request it began with: it runs on the process's own threads, not on a listener's, and the stop
+/// of the process waits for it.
+#[derive(Clone)]
+pub struct Tasks {
+    runtime: Handle,
+    running: TaskTracker,
+}
+
+impl Tasks {
+    /// On the runtime that this is called on.
+    pub fn here() -> Self {
+        Self { runtime: Handle::current(), running: TaskTracker::new() }
+    }
+    /// Logs as part of the request that begins it.
+    pub fn spawn<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+        self.running.spawn_on(tracing::Instrument::in_current_span(work), &self.runtime)
+    }
+    /// Waits for what runs.
+    pub async fn end(&self) {
+        self.running.close();
+        self.running.wait().await;
+    }
+}
 
 /// A domain, or the aggregator, as a process serves it.
 #[derive(Clone)]
@@ -13,6 +39,8 @@ pub struct Module {
     pub workers: Vec<Worker>,
     /// What must answer for the module to be ready.
     pub databases: Vec<Database>,
+    /// What a stop waits for.
+    pub tasks: Vec<Tasks>,
     state: Arc<dyn Fn(&mut ServiceConfig) + Send + Sync>,
 }
 
@@ -22,12 +50,17 @@ impl Module {
         let state: Arc<dyn Fn(&mut ServiceConfig) + Send + Sync> = Arc::new(move |config| {
             config.app_data(Data::from(Arc::clone(&state)));
         });
-        Self { name, routes, workers: Vec::new(), databases: Vec::new(), state }
+        Self { name, routes, workers: Vec::new(), databases: Vec::new(), tasks: Vec::new(), state }
     }
     /// Ready when `database` answers; closed when the process stops.
     #[must_use]
     pub fn on(mut self, database: Database) -> Self {
         self.databases.push(database);
+        self
+    }
+    #[must_use]
+    pub fn tasks(mut self, tasks: Tasks) -> Self {
+        self.tasks.push(tasks);
         self
     }
     #[must_use]

@@ -10,7 +10,7 @@ use actix_web::{
 use kernel::{Code, Needs};
 use std::{collections::BTreeMap, sync::Arc};
 
-type Make = Arc<dyn Fn() -> actix_web::Route + Send + Sync>;
+type Make = Arc<dyn Fn(bool) -> actix_web::Route + Send + Sync>;
 
 /// One row of a domain's table.
 #[derive(Clone)]
@@ -25,6 +25,8 @@ pub struct Route {
     pub(crate) fails: Vec<Code>,
     pub(crate) query: Vec<(&'static str, &'static str)>,
     pub(crate) keyed: bool,
+    /// Each request is a try of credentials.
+    tries: bool,
     make: Make,
 }
 
@@ -67,12 +69,13 @@ impl Route {
         F::Output: Responder + 'static,
     {
         let of = method.clone();
-        let make: Make = Arc::new(move || {
-            let admit = from_fn(move |request: ServiceRequest, next: Next<_>| admission::admit(needs, request, next));
+        let make: Make = Arc::new(move |tries| {
+            let admit =
+                from_fn(move |request: ServiceRequest, next: Next<_>| admission::admit(needs, tries, request, next));
             web::method(of.clone()).to(handler.clone()).wrap(admit)
         });
         let (gives, fails, query) = (Vec::new(), Vec::new(), Vec::new());
-        Self { method, path, needs, summary: "", takes: None, gives, fails, query, keyed: false, make }
+        Self { method, path, needs, summary: "", takes: None, gives, fails, query, keyed: false, tries: false, make }
     }
     /// One line for the documentation.
     #[must_use]
@@ -129,6 +132,12 @@ impl Route {
         self.keyed = true;
         self.fails(&[Code::InvalidHeader, Code::IdempotencyKeyReused])
     }
+    /// Limited to so many a minute and client: whoever asks tries credentials.
+    #[must_use]
+    pub fn limited(mut self) -> Self {
+        self.tries = true;
+        self.fails(&[Code::TooManyRequests])
+    }
     /// Honours `If-Match`.
     #[must_use]
     pub fn conditional(self) -> Self {
@@ -160,7 +169,8 @@ pub fn register(routes: &[Route], config: &mut web::ServiceConfig) {
             }
             async move { answer }
         };
-        let resource = routes.iter().fold(web::resource(path), |resource, route| resource.route((route.make)()));
+        let resource =
+            routes.iter().fold(web::resource(path), |resource, route| resource.route((route.make)(route.tries)));
         config.service(resource.default_service(web::to(refuse)));
     }
 }

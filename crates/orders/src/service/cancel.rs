@@ -40,8 +40,8 @@ impl Service {
         reason: Option<String>,
         once: Once<FullOrder>,
     ) -> Result<Kept<FullOrder>, Error> {
-        let runtime = self.runtime.clone();
-        let task = runtime.spawn(async move { self.cancel_in_steps(&call, id, holder, reason, once).await });
+        let tasks = self.tasks.clone();
+        let task = tasks.spawn(async move { self.cancel_in_steps(&call, id, holder, reason, once).await });
         task.await.unwrap_or(Err(Error::Neighbour(Failure::Unknown)))
     }
 

@@ -116,9 +116,9 @@ impl Service {
     ) -> Result<Kept<Attempt>, CheckoutError> {
         let provider =
             self.providers.get(&payment.provider).ok_or_else(|| CheckoutError::Provider(self.providers.names()))?;
-        let runtime = self.runtime.clone();
+        let tasks = self.tasks.clone();
         let run = Run { service: self, call, holder, provider, token: payment.token, once };
-        let task = runtime.spawn(tracing::Instrument::in_current_span(async move { run.attempt(cart).await }));
+        let task = tasks.spawn(async move { run.attempt(cart).await });
         task.await.unwrap_or_else(|_| Err(Failure::Unknown.into()))
     }
 

@@ -18,7 +18,7 @@ use products_api::{Catalogue, Stock, VariantId};
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::Notify;
-use web::{Module, Worker};
+use web::{Module, Tasks, Worker};
 
 pub(crate) use carts::{LineToAdd, NewCart};
 pub(crate) use checkout::{Attempt, CheckoutError, DECLINED, Payment};
@@ -64,8 +64,8 @@ pub(crate) struct Service {
     providers: Providers,
     pub(crate) shipping: ShippingSettings,
     hold_for: Duration,
-    /// Work of several steps runs here: it outlives the request, and the listener's threads.
-    runtime: tokio::runtime::Handle,
+    /// Work of several steps runs here.
+    tasks: Tasks,
     /// An attempt of this process came to an end: whoever waits for it looks again.
     settled: Notify,
 }
@@ -87,7 +87,7 @@ impl Orders {
             providers,
             shipping: settings.shipping,
             hold_for: Duration::from_secs(settings.checkout.reservation_minutes.max(1) * 60),
-            runtime: tokio::runtime::Handle::current(),
+            tasks: Tasks::here(),
             settled: Notify::new(),
         })))
     }
@@ -101,7 +101,10 @@ impl Orders {
             async move { service.purge().await }
         };
         let purge = Worker::new("orders-purge", Duration::from_secs(3600), purge);
-        Module::new("orders", http::routes(), Arc::clone(&self.0)).on(self.0.db.clone()).worker(purge)
+        Module::new("orders", http::routes(), Arc::clone(&self.0))
+            .on(self.0.db.clone())
+            .tasks(self.0.tasks.clone())
+            .worker(purge)
     }
 }
 

@@ -45,8 +45,8 @@ impl Service {
         parcel: Parcel,
         once: Once<FullOrder>,
     ) -> Result<Kept<FullOrder>, Error> {
-        let runtime = self.runtime.clone();
-        let task = runtime.spawn(async move { self.ship_in_steps(&call, id, holder, parcel, once).await });
+        let tasks = self.tasks.clone();
+        let task = tasks.spawn(async move { self.ship_in_steps(&call, id, holder, parcel, once).await });
         task.await.unwrap_or(Err(Error::Neighbour(Failure::Unknown)))
     }
 

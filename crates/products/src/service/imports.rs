@@ -122,7 +122,8 @@ impl Service {
         let begun = self.db.write(unit).await?;
         if let Kept::Fresh(_) = begun {
             let (service, terms) = (Arc::clone(self), (currency, dry_run, call.trace));
-            tokio::spawn(async move { service.run_import(id, terms).await });
+            let tasks = self.tasks.clone();
+            tasks.spawn(async move { service.run_import(id, terms).await });
         }
         Ok(begun)
     }

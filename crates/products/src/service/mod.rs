@@ -14,7 +14,7 @@ use kernel::{Clock, Currency, Time};
 use products_api::{Catalogue, Stock};
 use serde::Deserialize;
 use std::{path::PathBuf, sync::Arc, time::Duration};
-use web::{Module, Worker};
+use web::{Module, Tasks, Worker};
 
 pub(crate) use categories::NewCategory;
 pub(crate) use products::Viewer;
@@ -47,6 +47,8 @@ pub(crate) struct Service {
     pub(crate) settings: Settings,
     /// Where uploads lie until they are read.
     spool: PathBuf,
+    /// Imports run here.
+    tasks: Tasks,
 }
 
 impl Products {
@@ -58,7 +60,7 @@ impl Products {
         settings: Settings,
         spool: PathBuf,
     ) -> Result<Self, database::Error> {
-        let service = Service { db, clock, settings, spool };
+        let service = Service { db, clock, settings, spool, tasks: Tasks::here() };
         service.give_up_imports().await?;
         Ok(Self(Arc::new(service)))
     }
@@ -89,6 +91,7 @@ impl Products {
         let purge = Worker::new("products-purge", Duration::from_secs(3600), purge);
         Module::new("products", crate::http::routes(), Arc::clone(&self.0))
             .on(self.0.db.clone())
+            .tasks(self.0.tasks.clone())
             .worker(sweeper)
             .worker(purge)
     }

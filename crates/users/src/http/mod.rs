@@ -22,6 +22,7 @@ pub fn routes() -> Vec<Route> {
             .takes::<Registration>()
             .gives::<UserBody>(201, "The account")
             .keyed()
+            .limited()
             .fails(&[Code::EmailTaken]),
         get("/v1/users", READ, accounts::list)
             .says("List users, newest first")
@@ -72,6 +73,7 @@ pub fn routes() -> Vec<Route> {
             .says("Sign in")
             .takes::<Credentials>()
             .gives::<TokensBody>(201, "The tokens")
+            .limited()
             .fails(&[Code::InvalidCredentials]),
         get("/v1/sessions", User, sessions::list)
             .says("Where I am signed in")
@@ -80,6 +82,7 @@ pub fn routes() -> Vec<Route> {
             .says("New tokens for a refresh token")
             .takes::<Refresh>()
             .gives::<TokensBody>(200, "The tokens")
+            .limited()
             .fails(&[Code::InvalidRefreshToken, Code::RefreshTokenReused]),
         delete("/v1/sessions/{id}", User, sessions::sign_out)
             .says("Sign out; `current` names the session of the token")
