@@ -59,6 +59,14 @@ pub(crate) enum Place {
     Local,
 }
 
+/// A section whose values can be wrong together: told beside what is wrong with others.
+#[cfg(feature = "orders")]
+fn checked<T: serde::de::DeserializeOwned>(tree: &mut Tree, name: &str, problems: fn(&T) -> Vec<String>) -> Option<T> {
+    let section: T = tree.take(name)?;
+    problems(&section).into_iter().for_each(|problem| tree.complain(problem));
+    Some(section)
+}
+
 impl DatabaseSettings {
     pub(crate) fn executor(&self) -> database::Settings {
         database::Settings { queue: self.queue, readers: self.readers, threads: self.threads }
@@ -103,7 +111,11 @@ impl Settings {
         #[cfg(feature = "products")]
         let products = tree.take("products");
         #[cfg(feature = "orders")]
-        let (payments, checkout, shipping) = (tree.take("payments"), tree.take("checkout"), tree.take("shipping"));
+        let (payments, checkout, shipping) = (
+            checked(tree, "payments", orders::PaymentSettings::problems),
+            tree.take("checkout"),
+            checked(tree, "shipping", orders::ShippingSettings::problems),
+        );
         // A shop's one file also serves a build with fewer domains.
         for (built_in, sections) in [
             (cfg!(feature = "users"), &["users"][..]),
@@ -136,8 +148,6 @@ impl Settings {
 
     fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
-        #[cfg(feature = "orders")]
-        problems.extend(self.payments.problems().into_iter().chain(self.shipping.problems()));
         for (name, placed) in
             [("users", &self.modules.users), ("products", &self.modules.products), ("orders", &self.modules.orders)]
         {

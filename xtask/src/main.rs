@@ -5,6 +5,7 @@
 //! `process::exit` before that. Crates are few, and shared with the product where one does the job.
 mod acceptance;
 mod ci;
+mod coverage;
 mod deps;
 mod error;
 mod house;

@@ -2,6 +2,7 @@
 //!
 //! Steps are discovered, not listed, and one that ran no test fails: nothing is skipped in silence.
 use crate::{
+    coverage,
     error::{Context, Result},
     process,
     servers::Postgres,
@@ -41,10 +42,29 @@ pub(crate) async fn run(workspace: &Workspace, arguments: Arguments) -> Result<(
     let steps = steps(workspace.product()?, &arguments)?;
     let postgres = Postgres::start(workspace, &[]).await?;
     let mut done = Vec::new();
+    // What was answered, by database.
+    let seen = tempfile::tempdir().context("cannot make a folder for the run")?;
     for step in &steps {
         println!("\n=== {} ===", step.name);
         let started = Instant::now();
-        let outcome = step.run(&workspace.root, &postgres.url("postgres"), arguments.filter.as_deref()).await;
+        let folder = step.database.map(|database| seen.path().join(database));
+        if let Some(folder) = &folder {
+            fs::create_dir_all(folder).context(format_args!("cannot make {}", folder.display()))?;
+        }
+        let outcome = match (&step.runs, &folder) {
+            (Runs::Coverage, Some(folder)) => coverage::check(workspace, folder).map(Outcome::of_one),
+            (Runs::Cargo(given), folder) => {
+                step.run(
+                    given,
+                    &workspace.root,
+                    &postgres.url("postgres"),
+                    arguments.filter.as_deref(),
+                    folder.as_deref(),
+                )
+                .await
+            }
+            (Runs::Coverage, None) => Err("coverage is of a database".into()),
+        };
         let outcome = outcome.unwrap_or_else(|error| Outcome { verdict: Err(error.to_string()), ..Outcome::default() });
         println!("--- {}: {outcome}, {:.1} s", step.name, started.elapsed().as_secs_f64());
         done.push((step.name.as_str(), outcome, started.elapsed()));
@@ -55,23 +75,42 @@ pub(crate) async fn run(workspace: &Workspace, arguments: Arguments) -> Result<(
 
 struct Step {
     name: String,
-    arguments: Vec<String>,
+    runs: Runs,
     /// None where a test takes both databases, or none.
     database: Option<&'static str>,
 }
 
+enum Runs {
+    /// `cargo test` with these arguments.
+    Cargo(Vec<String>),
+    /// Looks at what the steps of its database answered before it.
+    Coverage,
+}
+
 impl Step {
     fn new(name: impl Into<String>, arguments: &[&str], database: Option<&'static str>) -> Self {
-        Self { name: name.into(), arguments: arguments.iter().map(|&a| a.to_owned()).collect(), database }
+        let runs = Runs::Cargo(arguments.iter().map(|&a| a.to_owned()).collect());
+        Self { name: name.into(), runs, database }
     }
 
-    async fn run(&self, root: &Path, postgres: &str, filter: Option<&str>) -> Result<Outcome> {
+    async fn run(
+        &self,
+        arguments: &[String],
+        root: &Path,
+        postgres: &str,
+        filter: Option<&str>,
+        seen: Option<&Path>,
+    ) -> Result<Outcome> {
         let mut command = Command::new(cargo_path());
-        command.current_dir(root).arg("test").args(&self.arguments).arg("--no-fail-fast").args(filter);
+        command.current_dir(root).arg("test").args(arguments).arg("--no-fail-fast").args(filter);
         command.env("CLEAVE_TEST_POSTGRES", postgres);
         match self.database {
             Some(database) => command.env("CLEAVE_TEST_DATABASE", database),
             None => command.env_remove("CLEAVE_TEST_DATABASE"),
+        };
+        match seen {
+            Some(folder) => command.env("CLEAVE_TEST_COVERAGE", folder),
+            None => command.env_remove("CLEAVE_TEST_COVERAGE"),
         };
         let ended = process::run(command, LIMIT).await?;
         Ok(Outcome::read(&ended.stdout, ended.success, filter.is_some()))
@@ -102,6 +141,11 @@ fn steps(product: &Package, arguments: &Arguments) -> Result<Vec<Step>> {
         if wants(part) {
             let named = targets.iter().map(|name| target(name, format!("{name} on {database}"), Some(database)));
             steps.extend(named);
+            // A part of the tests produces a part of the answers.
+            if arguments.filter.is_none() {
+                let name = format!("coverage on {database}");
+                steps.push(Step { name, runs: Runs::Coverage, database: Some(database) });
+            }
         }
     }
     if targets.is_empty() && arguments.only != Some(Part::Unit) {
@@ -155,6 +199,12 @@ impl Outcome {
             _ => Ok(()),
         };
         Self { counts, verdict }
+    }
+
+    /// Of a check that is one test, whatever it counted.
+    fn of_one(answers: usize) -> Self {
+        println!("{answers} documented answers were produced");
+        Self { counts: Counts { passed: 1, ..Counts::default() }, verdict: Ok(()) }
     }
 
     /// A step that failed without a failing test counts as one.

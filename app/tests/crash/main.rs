@@ -81,6 +81,24 @@ async fn an_order_whose_answer_was_lost_is_placed_once() {
     }
 }
 
+#[tokio::test]
+async fn a_buyer_who_hangs_up_cancels_nothing() {
+    let shop = start();
+    let goods = shop.goods(5, 100).await;
+    for _ in 0..20 {
+        let cart = shop.guest_cart(&[(&goods.variant, 1)]).await;
+        let token = cart.made.text("/token");
+        let headers = [("x-cart-token", token.as_str())];
+        drop(post_unheard(&shop, &cart.path("/checkout"), &headers, &pay("tok_ok")));
+    }
+    until("all of them are bought", async || {
+        let placed = "SELECT count(*) AS number FROM orders WHERE status = 'placed'";
+        (shop.number("orders", placed) == 20).then_some(())
+    })
+    .await;
+    assert_eq!(consistent(&shop, &goods.variant, 100, 1).await, (20, 0));
+}
+
 async fn order_of(staff: &Actor, cart: &Cart) -> Option<Value> {
     let list = staff.get("/v1/orders?limit=100").send().await.expect(200).at("/items");
     list.as_array().expect("a list").iter().find(|order| order["cart_id"] == cart.id.as_str()).cloned()
@@ -141,7 +159,7 @@ async fn nothing_that_was_answered_is_lost_and_nothing_is_sold_twice() {
     for order in &answered {
         assert_eq!(staff.get(&format!("/v1/orders/{order}")).send().await.expect(200).text("/status"), "placed");
     }
-    consistent(&shop, &goods.variant, 3).await;
+    consistent(&shop, &goods.variant, 10_000, 3).await;
     // Whoever got no answer asks again: replayed, bought now, or the attempt that died holds the key.
     let mut stuck = Vec::new();
     for Buyer { cart, token, key } in &buyers {
@@ -159,12 +177,12 @@ async fn nothing_that_was_answered_is_lost_and_nothing_is_sold_twice() {
         }
     }
     assert!(stuck.len() <= 16, "only what was under way is stuck: {}", stuck.len());
-    let (placed, pending) = consistent(&shop, &goods.variant, 3).await;
+    let (placed, pending) = consistent(&shop, &goods.variant, 10_000, 3).await;
     assert_eq!((placed + pending, pending), (200, stuck.len() as i64));
 }
 
 /// Holds the stock against orders and reservations. How many orders are placed and pending.
-async fn consistent(shop: &Shop, variant: &str, quantity: i64) -> (i64, i64) {
+async fn consistent(shop: &Shop, variant: &str, stock: i64, quantity: i64) -> (i64, i64) {
     let count =
         |status| shop.number("orders", &format!("SELECT count(*) AS number FROM orders WHERE status = '{status}'"));
     let (placed, pending) = (count("placed"), count("pending"));
@@ -178,7 +196,7 @@ async fn consistent(shop: &Shop, variant: &str, quantity: i64) -> (i64, i64) {
         )
     };
     let (on_hand, reserved, _) = shop.stock(variant).await;
-    assert_eq!(on_hand, 10_000);
+    assert_eq!(on_hand, stock);
     assert_eq!(reserved, promised("'held', 'confirmed'"));
     assert!(promised("'confirmed'") >= placed * quantity, "what is placed is confirmed");
     assert!(

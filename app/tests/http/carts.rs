@@ -98,9 +98,7 @@ async fn what_is_not_sold_does_not_get_into_a_cart() {
     let draft = admin.post("/v1/products", body("draft", "EUR")).send().await.expect(201).text("/variants/0/id");
     let yen = admin.post("/v1/products", body("active", "JPY")).send().await.expect(201).text("/variants/0/id");
     let goods = shop().goods(5, 5).await;
-    let unknown = goods.variant.replace("var", "var").chars().rev().collect::<String>();
     let nobody = format!("{}_00000000000000000000000000", goods.variant.split('_').next().expect("a prefix"));
-    assert_ne!(unknown, nobody);
     let cart = shop().anonymous().cart(&[]).await;
     for variant in [&draft, &yen, &nobody] {
         let refused = cart.add(variant, 1).send().await.problem(422, "invalid");

@@ -15,9 +15,6 @@ pub(crate) struct Operation {
     /// The media type of a body that is no JSON.
     pub stream: Option<String>,
     pub query: Vec<String>,
-    pub keyed: bool,
-    /// It can be refused for its caller.
-    pub signed_in: bool,
 }
 
 impl Operation {
@@ -37,16 +34,13 @@ pub(crate) fn operations() -> Vec<Operation> {
 fn read(path: &str, method: &str, operation: &'static Value) -> Operation {
     let content = operation.pointer("/requestBody/content").and_then(Value::as_object);
     let parameters = operation["parameters"].as_array().into_iter().flatten();
-    let (query, headers): (Vec<_>, Vec<_>) =
-        parameters.filter(|parameter| parameter["in"] != "path").partition(|parameter| parameter["in"] == "query");
+    let query = parameters.filter(|parameter| parameter["in"] == "query");
     Operation {
         method: method.to_uppercase().parse().expect("a method"),
         path: path.to_owned(),
         body: content.and_then(|content| content.get("application/json")).map(|json| resolved(&json["schema"])),
         stream: content.and_then(|content| content.keys().find(|media| *media != "application/json")).cloned(),
-        query: query.iter().filter_map(|parameter| parameter["name"].as_str()).map(str::to_owned).collect(),
-        keyed: headers.iter().any(|parameter| parameter["name"] == "Idempotency-Key"),
-        signed_in: operation["security"][0].get("bearer").is_some(),
+        query: query.filter_map(|parameter| parameter["name"].as_str()).map(str::to_owned).collect(),
     }
 }
 
