@@ -15,6 +15,10 @@ pub(crate) struct Operation {
     /// The media type of a body that is no JSON.
     pub stream: Option<String>,
     pub query: Vec<String>,
+    /// Takes an Idempotency-Key.
+    pub keyed: bool,
+    /// Takes If-Match.
+    pub conditional: bool,
 }
 
 impl Operation {
@@ -33,14 +37,18 @@ pub(crate) fn operations() -> Vec<Operation> {
 
 fn read(path: &str, method: &str, operation: &'static Value) -> Operation {
     let content = operation.pointer("/requestBody/content").and_then(Value::as_object);
-    let parameters = operation["parameters"].as_array().into_iter().flatten();
-    let query = parameters.filter(|parameter| parameter["in"] == "query");
+    let (query, others): (Vec<_>, Vec<_>) = {
+        let parameters = operation["parameters"].as_array().into_iter().flatten();
+        parameters.partition(|parameter| parameter["in"] == "query")
+    };
     Operation {
         method: method.to_uppercase().parse().expect("a method"),
         path: path.to_owned(),
         body: content.and_then(|content| content.get("application/json")).map(|json| resolved(&json["schema"])),
         stream: content.and_then(|content| content.keys().find(|media| *media != "application/json")).cloned(),
-        query: query.filter_map(|parameter| parameter["name"].as_str()).map(str::to_owned).collect(),
+        query: query.iter().filter_map(|parameter| parameter["name"].as_str()).map(str::to_owned).collect(),
+        keyed: others.iter().any(|parameter| parameter["name"] == "Idempotency-Key"),
+        conditional: operation["responses"].get("412").is_some(),
     }
 }
 

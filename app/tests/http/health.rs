@@ -8,8 +8,8 @@ use std::{
 use testkit::unique;
 
 async fn internal(path: &str) -> (u16, String) {
-    let answer = Client::new().get(format!("{}{path}", shop().internal)).send().await.unwrap();
-    (answer.status().as_u16(), answer.text().await.unwrap())
+    let answer = Client::new().get(format!("{}{path}", shop().internal)).send().await.expect("an answer");
+    (answer.status().as_u16(), answer.text().await.expect("text"))
 }
 
 #[tokio::test]
@@ -104,9 +104,10 @@ async fn what_a_browser_guesses_does_no_harm() {
 
 /// `cleave`, apart from any shop.
 fn cleave(args: &[&str], env: &[(&str, &str)]) -> Output {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a folder");
     let mut command = Command::new(BINARY);
-    command.args(args).current_dir(folder.path()).envs(env.iter().copied()).stdin(Stdio::null()).output().unwrap()
+    command.args(args).current_dir(folder.path()).envs(env.iter().copied()).stdin(Stdio::null());
+    command.output().expect("the binary starts")
 }
 
 #[test]
