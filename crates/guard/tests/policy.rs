@@ -1,5 +1,7 @@
 //! The policy of every call, seen from a caller: what a handle in this process answers. The wire's tests run the same
 //! bodies over a network.
+#![expect(clippy::unwrap_used, reason = "what a test sets up either works or the test fails")]
+
 use guard::{Limits, inbound, local};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use kernel::{

@@ -1,5 +1,8 @@
 //! Who calls, and whether the route is theirs to call: decided before anything of the body is read.
-use crate::{Edge, Problem, limit};
+use crate::{
+    Edge, Problem,
+    limit::{self, Try},
+};
 use actix_web::{
     Error, FromRequest, HttpMessage, HttpRequest, ResponseError,
     body::BoxBody,
@@ -59,19 +62,20 @@ pub(crate) async fn admit(
     request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let limits = match if tries { limit::try_one(request.request()) } else { Ok(Vec::new()) } {
-        Ok(limits) => limits,
-        Err(refusal) => return Ok(request.into_response(refusal)),
+    let Try { headers, refused } = if tries { limit::try_one(request.request()) } else { Try::default() };
+    let admitted = match refused {
+        Some(problem) => Err(problem),
+        None => caller(needs, request.request()).await,
     };
-    match caller(needs, request.request()).await {
+    let mut answer = match admitted {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
-            let mut answer = next.call(request).await?;
-            limit::put(answer.headers_mut(), limits);
-            Ok(answer)
+            next.call(request).await?
         }
-        Err(problem) => Ok(request.into_response(problem.error_response())),
-    }
+        Err(problem) => request.into_response(problem.error_response()),
+    };
+    limit::put(answer.headers_mut(), headers);
+    Ok(answer)
 }
 
 async fn caller(needs: Needs, request: &HttpRequest) -> Result<Caller, Problem> {

@@ -4,7 +4,7 @@
 //! is one that the operator trusts; otherwise a client could name itself as it likes.
 use crate::Problem;
 use actix_web::{
-    HttpRequest, HttpResponse, ResponseError,
+    HttpRequest,
     http::header::{HeaderMap, HeaderName, HeaderValue},
     web::Data,
 };
@@ -69,23 +69,30 @@ impl Tries {
         forwarded.and_then(|all| all.rsplit(',').next()?.trim().parse().ok()).or(Some(peer))
     }
 
-    /// What the answer must say of the limit, or the answer that refuses.
-    fn take(&self, client: IpAddr) -> Result<Vec<(HeaderName, HeaderValue)>, HttpResponse> {
+    fn take(&self, client: IpAddr) -> Try {
         let Inner { limiter, per_minute, clock, .. } = &*self.0;
         // Old ones are forgotten now and then, since each look goes through all of them.
         if self.0.seen.fetch_add(1, Relaxed) % REMEMBERED == REMEMBERED - 1 {
             limiter.retain_recent();
         }
         match limiter.check_key(&client) {
-            Ok(state) => Ok(headers(per_minute.get(), state.remaining_burst_capacity(), 60)),
+            Ok(state) => {
+                Try { headers: headers(per_minute.get(), state.remaining_burst_capacity(), 60), refused: None }
+            }
             Err(until) => {
                 let wait = until.wait_time_from(clock.now());
-                let mut answer = Problem::from(Code::TooManyRequests).retry_after(wait).error_response();
-                put(answer.headers_mut(), headers(per_minute.get(), 0, wait.as_secs() + 1));
-                Err(answer)
+                let refused = Some(Problem::from(Code::TooManyRequests).retry_after(wait));
+                Try { headers: headers(per_minute.get(), 0, wait.as_secs() + 1), refused }
             }
         }
     }
+}
+
+/// What became of a try: what the answer must say of the limit, and whether it is refused.
+#[derive(Default)]
+pub(crate) struct Try {
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) refused: Option<Problem>,
 }
 
 /// Whoever has an IPv6 address has 2^64 of them.
@@ -110,10 +117,8 @@ pub(crate) fn put(into: &mut HeaderMap, headers: Vec<(HeaderName, HeaderValue)>)
 }
 
 /// One try of whoever asks; nothing where nothing is limited.
-pub(crate) fn try_one(request: &HttpRequest) -> Result<Vec<(HeaderName, HeaderValue)>, HttpResponse> {
+pub(crate) fn try_one(request: &HttpRequest) -> Try {
     let tries = request.app_data::<Data<Option<Tries>>>().and_then(|tries| tries.as_ref().as_ref());
-    match tries.and_then(|tries| Some((tries, tries.client(request)?))) {
-        Some((tries, client)) => tries.take(client),
-        None => Ok(Vec::new()),
-    }
+    let asked = tries.and_then(|tries| Some(tries.take(tries.client(request)?)));
+    asked.unwrap_or_default()
 }
