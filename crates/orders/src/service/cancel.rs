@@ -20,9 +20,7 @@ use database::{
 use kernel::{Call, CallError, Failure};
 use orders_api::{OrderEvent, OrderId};
 use products_api::ReleaseError;
-use std::{sync::Arc, time::Duration};
-
-const LEASE: Duration = Duration::from_secs(30);
+use std::sync::Arc;
 
 enum Begun {
     Replay(Vec<u8>),
@@ -96,9 +94,9 @@ impl Service {
     }
 
     async fn begin_cancel(&self, id: OrderId, holder: Holder, once: Once<FullOrder>) -> Result<Begun, Error> {
-        let now = self.now();
+        let (now, lease) = (self.now(), self.lease);
         let unit = move |tx: &mut Conn| {
-            if let Some(bytes) = once.begin::<Error>(tx, LEASE)? {
+            if let Some(bytes) = once.begin::<Error>(tx, lease)? {
                 return Ok(Begun::Replay(bytes));
             }
             let full = store::orders::full(tx, id, holder)?.ok_or(Error::NotFound)?;
@@ -109,12 +107,12 @@ impl Service {
             if !full.order.cancellable() {
                 return Err(Error::NotCancellable);
             }
-            let held = match store::processes::take_over(tx, id, Task::Cancel, LEASE)? {
+            let held = match store::processes::take_over(tx, id, Task::Cancel, lease)? {
                 // Its driver is gone; what it asked for is asked for again.
                 Some(taken) => taken.held,
                 None => {
                     let new = New { order: id, task: Task::Cancel, step: Step::Settle, provider: None };
-                    store::processes::begin(tx, new, LEASE, now, Error::OrderBusy)?
+                    store::processes::begin(tx, new, lease, now, Error::OrderBusy)?
                 }
             };
             // Another may have ended between the look and the lease; from here on nobody else changes the order.

@@ -80,8 +80,6 @@ impl From<Failure> for CheckoutError {
     }
 }
 
-/// Longer than any request may take: whoever finds it over finds a dead driver.
-const LEASE: Duration = Duration::from_secs(30);
 /// How often an unknown outcome is asked for again within a request.
 const ASKS: usize = 3;
 /// How long a waiting request sleeps at most before it looks again; an attempt of its own process wakes it at once.
@@ -144,14 +142,15 @@ impl Service {
     async fn abandon_in_steps(&self, call: &Call, id: CartId, holder: Holder) -> Result<FullCart, Error> {
         let cart = self.db.read(move |conn| store::carts::find(conn, id, holder)).await?.ok_or(Error::NotFound)?;
         let attempt = cart.order.ok_or(Error::NoCheckout)?;
+        let lease = self.lease;
         let unit = move |tx: &mut Conn| {
-            let Some(taken) = store::processes::take_over(tx, attempt, Task::Checkout, LEASE)? else {
+            let Some(taken) = store::processes::take_over(tx, attempt, Task::Checkout, lease)? else {
                 return Err(refusal(tx, id, holder)?);
             };
             if taken.held.step == Step::Confirm {
                 return Err(Error::CartLocked); // past the pivot it may be: only forward
             }
-            let undo = store::processes::advance(tx, taken.held, Step::Undo, LEASE)?.ok_or(Error::CartLocked)?;
+            let undo = store::processes::advance(tx, taken.held, Step::Undo, lease)?.ok_or(Error::CartLocked)?;
             Ok((undo, taken.provider))
         };
         let none = |error| if matches!(error, Error::Stale) { Error::NoCheckout } else { error };
@@ -199,9 +198,9 @@ impl Run {
     async fn begin(&self, cart: CartId) -> Result<Begun, CheckoutError> {
         let (once, holder, now) = (self.once.clone(), self.holder, self.service.now());
         let (id, shipping): (OrderId, _) = (Id::new(), self.service.shipping.clone());
-        let (user, provider) = (holder.user, self.provider.name());
+        let (user, provider, lease) = (holder.user, self.provider.name(), self.service.lease);
         let unit = move |tx: &mut Conn| {
-            if let Some(bytes) = once.begin::<NotBegun>(tx, LEASE)? {
+            if let Some(bytes) = once.begin::<NotBegun>(tx, lease)? {
                 return Ok(Begun::Replay(bytes));
             }
             let Some(cart) = store::carts::lock(tx, cart, holder, id, now)? else {
@@ -212,7 +211,7 @@ impl Run {
             let order = pending(id, &full, user, &shipping, now)?;
             store::orders::insert(tx, &order)?;
             let new = New { order: id, task: Task::Checkout, step: Step::Secure, provider: Some(provider) };
-            let held = store::processes::begin(tx, new, LEASE, now, Error::OrderBusy)?;
+            let held = store::processes::begin(tx, new, lease, now, Error::OrderBusy)?;
             Ok(Begun::Ours(held, Box::new(order)))
         };
         match self.service.db.write(unit).await {
@@ -262,9 +261,9 @@ impl Run {
 
     /// Drives an attempt whose driver is gone: back before the pivot, forward from it on. `None`: somebody else does.
     async fn resume(&self, order: FullOrder) -> Result<Option<Option<Attempt>>, CheckoutError> {
-        let id = order.order.id;
+        let (id, lease) = (order.order.id, self.service.lease);
         let unit = move |tx: &mut Conn| {
-            let taken = store::processes::take_over(tx, id, Task::Checkout, LEASE)?;
+            let taken = store::processes::take_over(tx, id, Task::Checkout, lease)?;
             Ok::<_, database::Error>((taken, store::payments::of(tx, id)?))
         };
         let (Some(taken), payment) = self.service.db.write(unit).await? else { return Ok(None) };
@@ -437,7 +436,7 @@ impl Run {
     ) -> Result<Held, CheckoutError> {
         let (now, once) = (self.service.now(), self.once.clone());
         // Who waits for the buyer needs no lease: whoever comes next may take it over.
-        let lease = if next == Step::Action { Duration::ZERO } else { LEASE };
+        let lease = if next == Step::Action { Duration::ZERO } else { self.service.lease };
         let unit = move |tx: &mut Conn| {
             let held = store::processes::advance(tx, held, next, lease)?.ok_or(Error::OrderBusy)?;
             store::payments::insert(tx, held.order, total, &taken, now)?;

@@ -32,11 +32,13 @@ pub(crate) use ship::Parcel;
 pub struct CheckoutSettings {
     /// Minutes that stock is held while a buyer pays.
     pub reservation_minutes: u64,
+    /// Seconds after which what a process was doing for an order is taken for left behind. Longer than any request takes.
+    pub lease_seconds: u64,
 }
 
 impl Default for CheckoutSettings {
     fn default() -> Self {
-        Self { reservation_minutes: 15 }
+        Self { reservation_minutes: 15, lease_seconds: 30 }
     }
 }
 
@@ -65,6 +67,8 @@ pub(crate) struct Service {
     providers: Providers,
     pub(crate) shipping: ShippingSettings,
     hold_for: Duration,
+    /// Whoever finds it over finds a dead driver.
+    lease: Duration,
     /// Work of several steps runs here.
     tasks: Tasks,
     /// An attempt of this process came to an end: whoever waits for it looks again.
@@ -88,6 +92,7 @@ impl Orders {
             providers,
             shipping: settings.shipping,
             hold_for: Duration::from_secs(settings.checkout.reservation_minutes.clamp(1, 1440) * 60),
+            lease: Duration::from_secs(settings.checkout.lease_seconds.clamp(1, 3600)),
             tasks: Tasks::here(),
             settled: Notify::new(),
         })))

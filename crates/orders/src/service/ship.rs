@@ -20,9 +20,7 @@ use database::{
 use kernel::{Call, CallError, Failure};
 use orders_api::{OrderEvent, OrderId};
 use products_api::ShipError;
-use std::{sync::Arc, time::Duration};
-
-const LEASE: Duration = Duration::from_secs(30);
+use std::sync::Arc;
 
 /// Who carries it, and how it can be followed.
 #[derive(Clone, Debug, Default)]
@@ -93,21 +91,21 @@ impl Service {
     }
 
     async fn begin_ship(&self, id: OrderId, holder: Holder, once: Once<FullOrder>) -> Result<Begun, Error> {
-        let now = self.now();
+        let (now, lease) = (self.now(), self.lease);
         let unit = move |tx: &mut Conn| {
-            if let Some(bytes) = once.begin::<Error>(tx, LEASE)? {
+            if let Some(bytes) = once.begin::<Error>(tx, lease)? {
                 return Ok(Begun::Replay(bytes));
             }
             let full = store::orders::full(tx, id, holder)?.ok_or(Error::NotFound)?;
             if !full.order.shippable() {
                 return Err(Error::NotShippable);
             }
-            let held = match store::processes::take_over(tx, id, Task::Ship, LEASE)? {
+            let held = match store::processes::take_over(tx, id, Task::Ship, lease)? {
                 // Its driver is gone; what it asked for is asked for again.
                 Some(taken) => taken.held,
                 None => {
                     let new = New { order: id, task: Task::Ship, step: Step::Settle, provider: None };
-                    store::processes::begin(tx, new, LEASE, now, Error::OrderBusy)?
+                    store::processes::begin(tx, new, lease, now, Error::OrderBusy)?
                 }
             };
             // Another may have ended between the look and the lease; from here on nobody else changes the order.
