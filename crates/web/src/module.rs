@@ -84,12 +84,15 @@ pub struct Worker {
 }
 
 impl Worker {
-    pub fn new<F: Future<Output = ()> + Send + 'static>(
+    /// `turn` gets the state that the module's handlers have.
+    pub fn new<S: Send + Sync + 'static, F: Future<Output = ()> + Send + 'static>(
         name: &'static str,
         every: Duration,
-        turn: impl Fn() -> F + Send + Sync + 'static,
+        state: &Arc<S>,
+        turn: impl Fn(Arc<S>) -> F + Send + Sync + 'static,
     ) -> Self {
-        Self { name, every, turn: Arc::new(move || Box::pin(turn())) }
+        let state = Arc::clone(state);
+        Self { name, every, turn: Arc::new(move || Box::pin(turn(Arc::clone(&state)))) }
     }
     pub async fn turn(&self) {
         (self.turn)().await;

@@ -101,12 +101,8 @@ impl Orders {
         self.0.clone()
     }
     pub fn module(&self) -> Module {
-        let service = Arc::clone(&self.0);
-        let purge = move || {
-            let service = Arc::clone(&service);
-            async move { service.purge().await }
-        };
-        let purge = Worker::new("orders-purge", Duration::from_secs(3600), purge);
+        let purge = |service: Arc<Service>| async move { service.purge().await };
+        let purge = Worker::new("orders-purge", Duration::from_secs(3600), &self.0, purge);
         Module::new("orders", http::routes(), Arc::clone(&self.0))
             .on(self.0.db.clone())
             .tasks(self.0.tasks.clone())

@@ -71,24 +71,16 @@ impl Products {
         self.0.clone()
     }
     pub fn module(&self) -> Module {
-        let service = Arc::clone(&self.0);
-        let sweep = move || {
-            let service = Arc::clone(&service);
-            async move {
-                service.sweep().await;
-                if let Err(error) = service.give_up_imports().await {
-                    tracing::warn!(%error, "interrupted imports stay open until the next turn");
-                }
+        let sweep = |service: Arc<Service>| async move {
+            service.sweep().await;
+            if let Err(error) = service.give_up_imports().await {
+                tracing::warn!(%error, "interrupted imports stay open until the next turn");
             }
         };
         let every = Duration::from_secs(self.0.settings.sweep_seconds.max(1));
-        let sweeper = Worker::new("products-sweep", every, sweep);
-        let service = Arc::clone(&self.0);
-        let purge = move || {
-            let service = Arc::clone(&service);
-            async move { service.purge().await }
-        };
-        let purge = Worker::new("products-purge", Duration::from_secs(3600), purge);
+        let sweeper = Worker::new("products-sweep", every, &self.0, sweep);
+        let purge = |service: Arc<Service>| async move { service.purge().await };
+        let purge = Worker::new("products-purge", Duration::from_secs(3600), &self.0, purge);
         Module::new("products", crate::http::routes(), Arc::clone(&self.0))
             .on(self.0.db.clone())
             .tasks(self.0.tasks.clone())

@@ -65,16 +65,9 @@ impl Users {
         self.0.clone()
     }
     pub fn module(&self) -> Module {
-        let service = Arc::clone(&self.0);
-        let purge = move || {
-            let service = Arc::clone(&service);
-            async move { service.purge().await }
-        };
-        Module::new("users", crate::http::routes(), Arc::clone(&self.0)).on(self.0.db.clone()).worker(Worker::new(
-            "users-purge",
-            Duration::from_secs(3600),
-            purge,
-        ))
+        let purge = |service: Arc<Service>| async move { service.purge().await };
+        let purge = Worker::new("users-purge", Duration::from_secs(3600), &self.0, purge);
+        Module::new("users", crate::http::routes(), Arc::clone(&self.0)).on(self.0.db.clone()).worker(purge)
     }
     /// Whether anybody could administrate the shop.
     pub async fn has_administrator(&self) -> Result<bool, database::Error> {
