@@ -194,6 +194,55 @@ async fn nothing_that_was_answered_is_lost_and_nothing_is_sold_twice() {
     assert_eq!(shop.stock(&goods.variant).await, (10_000, 600, 9_400));
 }
 
+#[tokio::test]
+async fn a_cancellation_that_was_left_behind_is_finished_by_asking_again() {
+    let lease = ("CLEAVE__CHECKOUT__LEASE_SECONDS".to_owned(), "2".to_owned());
+    let mut shop = Shop::start(env!("CARGO_BIN_EXE_cleave"), Options { env: vec![lease] });
+    let goods = shop.goods(5, 1000).await;
+    let (anyone, mut orders) = (shop.anonymous(), Vec::new());
+    for _ in 0..60 {
+        let cart = anyone.cart(&[(&goods.variant, 2)]).await.ready().await;
+        orders.push(cart.checkout("tok_ok").send().await.expect(201).text("/id"));
+    }
+    let token = shop.admin().await.token().expect("signed in").to_owned();
+    let (sender, mut answers) = mpsc::unbounded_channel();
+    let mut tasks = JoinSet::new();
+    for order in &orders {
+        let request = shop.anonymous().bearer(&token).post(&format!("/v1/orders/{order}/cancel"), json!({}));
+        let sender = sender.clone();
+        tasks.spawn(async move {
+            // No answer comes from the dead.
+            if let Ok(answer) = request.try_send().await {
+                sender.send(answer.expect(200).text("/id")).expect("somebody listens");
+            }
+        });
+    }
+    drop(sender);
+    for _ in 0..15 {
+        answers.recv().await.expect("enough are answered");
+    }
+    shop.kill();
+    while let Some(ended) = tasks.join_next().await {
+        ended.expect("an order was answered something else than 200");
+    }
+    shop.resume();
+    let staff = shop.anonymous().bearer(&token);
+    for order in &orders {
+        let cancelled = until("the order is cancelled", async || {
+            let again = staff.post(&format!("/v1/orders/{order}/cancel"), json!({})).send().await;
+            assert!(matches!(again.status, 200 | 409), "{}", again.json());
+            (again.status == 200).then_some(again)
+        });
+        let cancelled = cancelled.await;
+        assert_eq!(
+            (cancelled.text("/status"), cancelled.text("/payment_status")),
+            ("cancelled".into(), "voided".into())
+        );
+    }
+    assert_eq!(shop.stock(&goods.variant).await, (1000, 0, 1000));
+    assert_eq!(shop.number("orders", "SELECT count(*) AS number FROM processes WHERE done_at IS NULL"), 0);
+}
+
 /// Holds the stock against orders and reservations. How many orders are placed and pending.
 async fn consistent(shop: &Shop, variant: &str, stock: i64, quantity: i64) -> (i64, i64) {
     let count =

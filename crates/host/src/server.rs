@@ -23,7 +23,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     sync::watch,
     task::JoinHandle,
-    time::timeout,
+    time::{timeout, timeout_at},
 };
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -125,16 +125,18 @@ impl Server {
 
         told_to_stop().await?;
         tracing::info!(grace, "stopping: running requests end first");
+        // One deadline for all that ends.
+        let by = tokio::time::Instant::now() + Duration::from_secs(grace);
         let stopped = futures(handles.iter().map(|handle| handle.stop(true)));
-        if timeout(Duration::from_secs(grace), stopped).await.is_err() {
+        if timeout_at(by, stopped).await.is_err() {
             tracing::warn!("some requests did not end in time");
         }
         let _ = stop.send(true); // no receiver: no workers
         for worker in workers {
-            let _ = timeout(Duration::from_secs(grace), worker).await;
+            let _ = timeout_at(by, worker).await; // a turn that does not end is begun again some day
         }
         for running in tasks {
-            if timeout(Duration::from_secs(grace), running.end()).await.is_err() {
+            if timeout_at(by, running.end()).await.is_err() {
                 tracing::warn!("some work did not end in time; what it left is found by its lease");
             }
         }

@@ -11,6 +11,7 @@ mod seal;
 use crate::{
     conn::Conn,
     error::{Error, Result},
+    executor::Database,
     meter::uncounted,
     now::Now,
     schema::idempotency,
@@ -186,8 +187,22 @@ impl<T> Keyed<T> {
     }
 }
 
-/// Deletes the records that no longer count, of the whole database; how many those were.
-pub fn purge(tx: &mut Conn) -> Result<usize> {
-    let old = idempotency::table.filter(idempotency::created_at.lt(Now.minus(KEPT)));
-    Ok(uncounted(|| diesel::delete(old).execute(tx))?)
+/// Deletes records that no longer count, some at a time: the writer is never held up for long. How many those were.
+pub async fn purge(db: &Database) -> Result<usize> {
+    const SOME: i64 = 1000;
+    let some = |tx: &mut Conn| {
+        uncounted(|| {
+            let old = idempotency::table.filter(idempotency::created_at.lt(Now.minus(KEPT)));
+            let old: Vec<Vec<u8>> = old.select(idempotency::record).limit(SOME).load(tx)?;
+            Ok::<_, Error>(diesel::delete(idempotency::table.filter(idempotency::record.eq_any(old))).execute(tx)?)
+        })
+    };
+    let mut gone = 0;
+    loop {
+        let purged = db.write(some).await?;
+        gone += purged;
+        if purged < SOME as usize {
+            return Ok(gone);
+        }
+    }
 }

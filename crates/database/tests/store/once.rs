@@ -166,9 +166,9 @@ async fn a_day_later_it_never_was(db: Shop) {
     assert!(matches!(take(&db, &keyed("body"), variant).await.unwrap(), Kept::Replayed(_)));
     db.write(age(25)).await.unwrap();
     assert_eq!(take(&db, &keyed("another body"), variant).await.unwrap(), Kept::Fresh(2));
-    assert_eq!(db.write(once::purge).await.unwrap(), 0);
+    assert_eq!(once::purge(&db).await.unwrap(), 0);
     db.write(age(25)).await.unwrap();
-    assert_eq!(db.write(once::purge).await.unwrap(), 1);
+    assert_eq!(once::purge(&db).await.unwrap(), 1);
 }
 
 async fn the_table_tells_nothing(db: Shop) {

@@ -545,3 +545,29 @@ pub(super) async fn asked<T, F: Future<Output = Result<T, Failure>>>(ask: impl F
 
 /// The code an attempt's answer is documented with, where it is a problem.
 pub(crate) const DECLINED: Code = Code::PaymentDeclined;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+
+    type Said = Result<u8, CallError<&'static str>>;
+
+    /// What comes of these outcomes, one a try.
+    fn outcome(said: &[Said]) -> Said {
+        let left = RefCell::new(said.iter().rev().cloned().collect::<Vec<_>>());
+        let asked = answered(|| std::future::ready(left.borrow_mut().pop().expect("asked no more often than this")));
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(asked)
+    }
+
+    #[test]
+    fn an_outcome_that_was_unknown_once_is_never_called_undone() {
+        let unavailable = || Err(CallError::Unavailable { retry_after: None });
+        assert_eq!(outcome(&[Ok(1)]), Ok(1));
+        assert_eq!(outcome(&[unavailable()]), unavailable(), "surely without effect: not asked again");
+        assert_eq!(outcome(&[Err(CallError::Unknown), Ok(2)]), Ok(2));
+        assert_eq!(outcome(&[Err(CallError::Unknown), Err(CallError::Domain("no"))]), Err(CallError::Domain("no")));
+        assert_eq!(outcome(&[Err(CallError::Unknown), unavailable(), Ok(3)]), Ok(3));
+        assert_eq!(outcome(&[Err(CallError::Unknown), unavailable(), Err(CallError::Denied)]), Err(CallError::Unknown));
+    }
+}

@@ -12,7 +12,7 @@ use crate::{
     payments::{PaymentSettings, Providers},
     store,
 };
-use database::{Conn, Database, once};
+use database::{Database, once};
 use kernel::{Call, CartKey, Clock, Failure, Principal, Time};
 use orders_api::OrderHistory;
 use products_api::{Catalogue, Stock, VariantId};
@@ -173,11 +173,8 @@ impl Service {
     }
     async fn purge(&self) {
         let before = self.now().minus(CART_LIVES);
-        let purge = move |tx: &mut Conn| {
-            store::carts::purge(tx, before)?;
-            once::purge(tx)
-        };
-        if let Err(error) = self.db.write(purge).await {
+        let carts = self.db.write(move |tx| store::carts::purge(tx, before)).await;
+        if let Err(error) = carts.and(once::purge(&self.db).await) {
             tracing::warn!(%error, "old carts and idempotency records stay until the next turn");
         }
     }

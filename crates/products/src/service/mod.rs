@@ -133,7 +133,7 @@ impl Service {
         self.clock.now()
     }
     async fn purge(&self) {
-        if let Err(error) = self.db.write(once::purge).await {
+        if let Err(error) = once::purge(&self.db).await {
             tracing::warn!(%error, "old idempotency records stay until the next turn");
         }
     }

@@ -115,10 +115,9 @@ impl Service {
         let used = before.minus(self.session_lives());
         let purged = self.db.write(move |tx| {
             store::sessions::purge(tx, before)?;
-            store::sessions::purge_tokens(tx, used)?;
-            once::purge(tx)
+            store::sessions::purge_tokens(tx, used)
         });
-        if let Err(error) = purged.await {
+        if let Err(error) = purged.await.and(once::purge(&self.db).await) {
             tracing::warn!(%error, "old sessions and idempotency records stay until the next turn");
         }
     }
