@@ -1,4 +1,5 @@
 //! The use cases of orders, one a function.
+mod attempt;
 mod cancel;
 mod carts;
 mod checkout;
