@@ -3,7 +3,10 @@ use database::Location;
 use guard::Limits;
 use host::{HttpSettings, LogSettings, Masked, Problems, Source, Tree};
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
+use std::{
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+};
 
 const DEFAULTS: &str = include_str!("default.toml");
 
@@ -68,9 +71,21 @@ fn checked<T: serde::de::DeserializeOwned>(tree: &mut Tree, name: &str, problems
 }
 
 impl DatabaseSettings {
+    fn problems(&self) -> Vec<String> {
+        let at_least_one = [("queue", self.queue), ("readers", self.readers), ("threads", self.threads)];
+        none_at_zero(&at_least_one.map(|(name, n)| (["database.", name].concat(), n)))
+    }
     pub(crate) fn executor(&self) -> database::Settings {
         database::Settings { queue: self.queue, readers: self.readers, threads: self.threads }
     }
+}
+
+fn named(dir: &Path) -> Vec<String> {
+    if dir.as_os_str().is_empty() { vec!["data_dir: name a folder".into()] } else { Vec::new() }
+}
+
+fn none_at_zero(all: &[(impl std::fmt::Display, usize)]) -> Vec<String> {
+    all.iter().filter(|(_, n)| *n == 0).map(|(name, _)| format!("{name}: at least 1")).collect()
 }
 
 /// What was said on the command line.
@@ -100,12 +115,14 @@ impl Settings {
 
     /// Every section is looked at, so that all problems are told at once.
     fn take(tree: &mut Tree) -> Option<Self> {
-        let data_dir = tree.take("data_dir");
-        let http = tree.take("http");
+        let data_dir = checked(tree, "data_dir", |dir: &PathBuf| named(dir));
+        let http = checked(tree, "http", HttpSettings::problems);
         let log = tree.take("log");
-        let database = tree.take("database");
+        let database = checked(tree, "database", DatabaseSettings::problems);
         let modules = tree.take("modules");
-        let calls = tree.take("calls");
+        let calls = checked(tree, "calls", |calls: &Limits| {
+            none_at_zero(&[("calls.outbound", calls.outbound), ("calls.inbound", calls.inbound)])
+        });
         #[cfg(feature = "users")]
         let users = tree.take("users");
         #[cfg(feature = "products")]
@@ -156,6 +173,12 @@ impl Settings {
             }
         }
         problems
+    }
+
+    /// Makes the folder for files. Only its owner reads it: it holds the key that tokens are signed with.
+    pub(crate) fn make_data_dir(&self) -> Result<(), String> {
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.data_dir);
+        made.map_err(|error| format!("{}: {error}", self.data_dir.display()))
     }
 
     /// Where a domain's tables lie: its own database, the shop's, or a file.

@@ -52,7 +52,7 @@ mod full {
             openapi: document(),
             metrics,
             extra: |config| {
-                config.route("/demo/pictures/{name}", web::get().to(picture));
+                config.service(::web::plain("/demo/pictures/{name}", picture));
             },
             greeting: Some(Box::new(move |address| greeting(address, started))),
         };

@@ -34,7 +34,7 @@ impl From<host::StartError> for Failed {
 
 pub(crate) fn migrate(settings: &Settings, check: bool) -> Result<(), Failed> {
     let mut due = 0;
-    std::fs::create_dir_all(&settings.data_dir).map_err(|error| format!("{}: {error}", settings.data_dir.display()))?;
+    settings.make_data_dir()?;
     for shop::Domain { name, location, migrations } in shop::domains(settings) {
         let failed = |error: database::Error| format!("{name}: {error}");
         let names =

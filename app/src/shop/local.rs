@@ -84,7 +84,7 @@ pub(crate) async fn open(settings: &Settings, mode: Mode) -> Result<Shop, String
 }
 
 fn lock(settings: &Settings, mode: Mode) -> Result<Option<DataDirLock>, String> {
-    std::fs::create_dir_all(&settings.data_dir).map_err(|error| format!("{}: {error}", settings.data_dir.display()))?;
+    settings.make_data_dir()?;
     let lock = (mode == Mode::Serve).then(|| database::lock_data_dir(&settings.data_dir));
     lock.transpose().map_err(|error| error.to_string())
 }

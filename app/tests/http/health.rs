@@ -90,10 +90,26 @@ async fn a_method_that_a_path_does_not_know_is_a_problem() {
     let answer = ask(Method::PUT, "/v1/products").await.problem(405, "method_not_allowed");
     let mut allowed: Vec<_> = answer.header("allow").unwrap().split(", ").collect();
     allowed.sort_unstable();
-    assert_eq!(allowed, ["GET", "POST"]);
+    assert_eq!(allowed, ["GET", "HEAD", "POST"]);
     ask(Method::POST, "/v1/users/me").await.problem(405, "method_not_allowed");
     ask(Method::OPTIONS, "/v1/orders").await.problem(405, "method_not_allowed");
     ask(Method::from_bytes(b"NONSENSE").unwrap(), "/v1/carts").await.problem(405, "method_not_allowed");
+}
+
+#[tokio::test]
+async fn where_get_is_answered_head_is_too() {
+    let shop = shop();
+    for (at, path) in [
+        (&shop.url, "/v1/products"),
+        (&shop.url, "/healthz"),
+        (&shop.url, "/openapi.json"),
+        (&shop.internal, "/readyz"),
+    ] {
+        let answer = reqwest::Client::new().head(format!("{at}{path}")).send().await.expect("an answer");
+        assert_eq!(answer.status(), 200, "{path}");
+        assert!(answer.bytes().await.expect("a body").is_empty(), "{path}");
+    }
+    shop.anonymous().post("/healthz", serde_json::json!({})).send().await.problem(405, "method_not_allowed");
 }
 
 #[tokio::test]

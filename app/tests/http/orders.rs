@@ -151,6 +151,11 @@ async fn staff_sends_an_order_and_it_can_no_longer_be_cancelled() {
     let staff = shop().staff().await;
     let sent = staff.post(&shipments, parcel()).send().await.expect(201);
     assert_eq!(sent.text("/fulfilment_status"), "fulfilled");
+    assert_eq!(
+        (sent.text("/shipments/0/carrier"), sent.text("/shipments/0/tracking_number")),
+        ("Post".into(), "1Z".into())
+    );
+    assert_eq!(cart.owner.get(&path).send().await.expect(200).json(), sent.json(), "it is read as it was answered");
     assert_eq!(shop().stock(&goods.variant).await, (3, 0, 3));
     staff.post(&shipments, parcel()).send().await.problem(409, "order_not_shippable");
     cart.owner.post(&format!("{path}/cancel"), json!({})).send().await.problem(409, "order_not_cancellable");

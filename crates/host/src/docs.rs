@@ -1,4 +1,5 @@
 //! The API reference, from files in the binary: `/openapi.json`, `/docs`, and `/docs/errors` where problems point to.
+use ::web::plain;
 use actix_web::{HttpResponse, web};
 use kernel::Code;
 use utoipa_swagger_ui::{Config, SwaggerUi};
@@ -8,17 +9,12 @@ pub(crate) fn configure(document: web::Bytes, config: &mut web::ServiceConfig) {
         let document = document.clone();
         async move { HttpResponse::Ok().content_type("application/json").body(document) }
     };
+    let docs = || async { HttpResponse::PermanentRedirect().insert_header(("location", "/docs/")).finish() };
+    let errors = || async { HttpResponse::Ok().content_type("text/html; charset=utf-8").body(errors()) };
     config
-        .route("/openapi.json", web::get().to(openapi))
-        .route(
-            "/docs",
-            web::get()
-                .to(|| async { HttpResponse::PermanentRedirect().insert_header(("location", "/docs/")).finish() }),
-        )
-        .route(
-            "/docs/errors",
-            web::get().to(|| async { HttpResponse::Ok().content_type("text/html; charset=utf-8").body(errors()) }),
-        )
+        .service(plain("/openapi.json", openapi))
+        .service(plain("/docs", docs))
+        .service(plain("/docs/errors", errors))
         .service(SwaggerUi::new("/docs/{_:.*}").config(Config::from("/openapi.json")));
 }
 

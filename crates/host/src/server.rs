@@ -3,7 +3,7 @@ use crate::{
     docs,
     telemetry::{Metrics, UPKEEP},
 };
-use ::web::{Module, Problem, Tasks, Tries, Verify, edge};
+use ::web::{Module, Problem, Tasks, Tries, Verify, edge, plain};
 use actix_web::{
     App, HttpResponse, HttpServer,
     dev::ServerHandle,
@@ -15,7 +15,7 @@ use kernel::Code;
 use serde::{Deserialize, Serialize};
 use std::{
     io::Write,
-    net::{IpAddr, SocketAddr, TcpListener},
+    net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs},
     sync::Arc,
     time::Duration,
 };
@@ -56,15 +56,38 @@ impl Default for HttpSettings {
     }
 }
 
+/// Longer than proxies keep idle connections: one that we close first is a request that may meet a closed door.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+impl HttpSettings {
+    /// What is wrong with them, a sentence each.
+    pub fn problems(&self) -> Vec<String> {
+        let off = self.internal_listen.is_empty();
+        let listeners = [("listen", &self.listen, false), ("internal_listen", &self.internal_listen, off)];
+        let wrong = listeners.into_iter().filter(|(_, address, off)| !off && address.to_socket_addrs().is_err());
+        wrong
+            .map(|(name, address, _)| format!("http.{name}: `{address}` is no address such as 127.0.0.1:8080"))
+            .collect()
+    }
+}
+
 /// Why a process cannot begin to serve.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("cannot listen on {address}: {source}; is another server running there?")]
+    #[error("cannot listen on {address}: {source}{}", hint(.source))]
     Bind { address: String, source: std::io::Error },
     #[error("cannot start the server: {0}")]
     Start(#[from] std::io::Error),
     #[error("the server does not answer on {0}")]
     Silent(SocketAddr),
+}
+
+fn hint(why: &std::io::Error) -> &'static str {
+    match why.kind() {
+        std::io::ErrorKind::AddrInUse => "; another server is running there",
+        std::io::ErrorKind::InvalidInput => "; an address is such as 127.0.0.1:8080",
+        _ => "",
+    }
 }
 
 /// Modules, ready to be served.
@@ -106,11 +129,11 @@ impl Server {
             }
         });
         let internal_address = internal.as_ref().map(TcpListener::local_addr).transpose()?;
-        let server = self.shop(listener)?;
+        let server = self.shop(listener, stopping.clone())?;
         handles.push(server.handle());
         servers.push(tokio::spawn(server));
         if let Some(internal) = internal {
-            let server = operators(internal, metrics, databases.clone())?;
+            let server = operators(internal, metrics, databases.clone(), stopping.clone())?;
             handles.push(server.handle());
             servers.push(tokio::spawn(server));
         }
@@ -124,6 +147,8 @@ impl Server {
         }
 
         told_to_stop().await?;
+        // Not ready from now on, and no worker begins another turn.
+        let _ = stop.send(true);
         tracing::info!(grace, "stopping: running requests end first");
         // One deadline for all that ends.
         let by = tokio::time::Instant::now() + Duration::from_secs(grace);
@@ -131,7 +156,6 @@ impl Server {
         if timeout_at(by, stopped).await.is_err() {
             tracing::warn!("some requests did not end in time");
         }
-        let _ = stop.send(true); // no receiver: no workers
         for worker in workers {
             let _ = timeout_at(by, worker).await; // a turn that does not end is begun again some day
         }
@@ -147,7 +171,11 @@ impl Server {
         Ok(())
     }
 
-    fn shop(self, listener: TcpListener) -> Result<actix_web::dev::Server, StartError> {
+    fn shop(
+        self,
+        listener: TcpListener,
+        stopping: watch::Receiver<bool>,
+    ) -> Result<actix_web::dev::Server, StartError> {
         let Self { modules, verify, settings, openapi, extra, .. } = self;
         let verify: Data<dyn Verify> = Data::from(verify);
         let openapi = web::Bytes::from(openapi);
@@ -161,12 +189,12 @@ impl Server {
         let app = move || {
             let (modules, verify, openapi, databases) =
                 (modules.clone(), verify.clone(), openapi.clone(), databases.clone());
-            let tries = tries.clone();
+            let (tries, stopping) = (tries.clone(), stopping.clone());
             App::new()
                 .app_data(verify)
                 .app_data(tries)
                 .configure(move |config| {
-                    health(databases, config);
+                    health(databases, stopping, config);
                     docs::configure(openapi, config);
                     modules.iter().for_each(|module| module.configure(config));
                     extra(config);
@@ -175,7 +203,8 @@ impl Server {
                 .wrap(Compat::new(from_fn(edge)))
         };
         let server = HttpServer::new(app).workers(workers).disable_signals().shutdown_timeout(settings.stop_seconds);
-        Ok(server.client_request_timeout(Duration::from_secs(10)).listen(listener)?.run())
+        let server = server.client_request_timeout(Duration::from_secs(10)).keep_alive(KEEP_ALIVE);
+        Ok(server.listen(listener)?.run())
     }
 
     fn start_workers(&self, stopping: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
@@ -252,10 +281,13 @@ async fn not_served() -> Result<HttpResponse, Problem> {
 }
 
 /// Alive: the process answers. Ready: its databases do too.
-fn health(databases: Vec<Database>, config: &mut web::ServiceConfig) {
+fn health(databases: Vec<Database>, stopping: watch::Receiver<bool>, config: &mut web::ServiceConfig) {
     let ready = move || {
-        let databases = databases.clone();
+        let (databases, stopping) = (databases.clone(), stopping.clone());
         async move {
+            if *stopping.borrow() {
+                return HttpResponse::ServiceUnavailable().json(serde_json::json!({ "status": "stopping" }));
+            }
             let mut down = Vec::new();
             for database in &databases {
                 if let Err(error) = database.ping().await {
@@ -271,24 +303,25 @@ fn health(databases: Vec<Database>, config: &mut web::ServiceConfig) {
         }
     };
     config
-        .route("/healthz", web::get().to(|| async { HttpResponse::Ok().json(serde_json::json!({ "status": "ok" })) }))
-        .route("/readyz", web::get().to(ready));
+        .service(plain("/healthz", || async { HttpResponse::Ok().json(serde_json::json!({ "status": "ok" })) }))
+        .service(plain("/readyz", ready));
 }
 
 fn operators(
     listener: TcpListener,
     metrics: Metrics,
     databases: Vec<Database>,
+    stopping: watch::Receiver<bool>,
 ) -> Result<actix_web::dev::Server, StartError> {
     let app = move || {
-        let (metrics, databases) = (metrics.clone(), databases.clone());
+        let (metrics, databases, stopping) = (metrics.clone(), databases.clone(), stopping.clone());
         let render = move || {
             let text = metrics.render();
             async move { HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(text) }
         };
         App::new()
-            .configure(move |config| health(databases, config))
-            .route("/metrics", web::get().to(render))
+            .configure(move |config| health(databases, stopping, config))
+            .service(plain("/metrics", render))
             .default_service(web::to(not_served))
             .wrap(from_fn(edge))
     };

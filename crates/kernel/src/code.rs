@@ -39,14 +39,14 @@ codes! {
     PaymentDeclined        402 "payment_declined"         "The payment was declined.";
     Forbidden              403 "forbidden"                "Not allowed.";
     NotFound               404 "not_found"                "There is no such thing, or it is not yours.";
-    NotServedHere          404 "not_served_here"          "This process does not serve that path.";
+    NotServedHere          404 "not_served_here"          "There is nothing at this path here; /docs shows what there is.";
     MethodNotAllowed       405 "method_not_allowed"       "The path does not know this method.";
     EmailTaken             409 "email_taken"              "An account with this email address exists.";
     SlugTaken              409 "slug_taken"               "Another one has this slug.";
     OptionsTaken           409 "options_taken"            "Another variant of the product has these option values.";
     BelowReserved          409 "below_reserved"           "More is reserved than would be on hand.";
     OutOfStock             409 "out_of_stock"             "Not enough is left.";
-    CartChanged            409 "cart_changed"             "Prices have moved; the cart shows the new ones.";
+    CartChanged            409 "cart_changed"             "Prices have moved or things are no longer sold; the cart shows how it is now.";
     CartLocked             409 "cart_locked"              "The cart is being checked out.";
     CartCompleted          409 "cart_completed"           "The cart has become an order.";
     NoCheckout             409 "no_checkout"              "The cart has no checkout to give up.";

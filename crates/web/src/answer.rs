@@ -58,6 +58,10 @@ impl Reply {
         let tag = tag(version, &self.body);
         self.header("etag", tag)
     }
+    /// The tag that [`etag`](Self::etag) gave it.
+    pub fn tag(&self) -> Option<&str> {
+        self.head.headers.iter().find(|(name, _)| name == "etag").map(|(_, tag)| tag.as_str())
+    }
     pub fn body(&self) -> &[u8] {
         &self.body
     }

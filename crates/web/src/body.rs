@@ -88,7 +88,11 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         let said = why.to_string();
         let said = said.rsplit_once(" at line ").map_or(said.as_str(), |(said, _)| said);
         let said: String = said.chars().take(LONGEST_COMPLAINT).collect(); // it quotes what was sent
+        let said = said.replace("expected struct ", "expected an object: ");
         let said = said.as_str();
+        // The member that is not there, or should not be, is the place.
+        let named = said.strip_prefix("missing field `").or_else(|| said.strip_prefix("unknown field `"));
+        let pointer = named.and_then(|rest| rest.split('`').next()).map_or(pointer.clone(), |name| pointer.at(name));
         let code = match said {
             said if said.starts_with("missing field") => reason::REQUIRED,
             said if said.starts_with("unknown field") => reason::UNKNOWN,

@@ -35,14 +35,15 @@ impl Query {
     }
     /// `?limit=` 1..100, 20 when not given.
     pub fn limit(&mut self) -> Result<usize, Problem> {
-        let limit = self.parse::<usize>("limit")?.unwrap_or(20);
-        if (1..=100).contains(&limit) { Ok(limit) } else { Err(wrong("limit", "1 to 100")) }
+        let limit = self.text("limit")?.map_or(Some(20), |text| text.parse().ok());
+        limit.filter(|limit| (1..=100).contains(limit)).ok_or_else(|| wrong("limit", "1 to 100"))
     }
     pub fn cursor(&mut self) -> Result<Option<String>, Problem> {
         self.bounded("cursor", Self::LONGEST_CURSOR).map_err(|_| Code::InvalidCursor.into())
     }
     pub fn flag(&mut self, name: &str) -> Result<bool, Problem> {
-        Ok(self.parse(name)?.unwrap_or(false))
+        let flag = self.text(name)?.map_or(Some(false), |text| text.parse().ok());
+        flag.ok_or_else(|| wrong(name, "true or false"))
     }
     pub fn end(self) -> Result<(), Problem> {
         match self.0.into_keys().min() {

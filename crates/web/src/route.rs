@@ -1,8 +1,9 @@
 //! The table of routes: method, path, what a caller needs, the handler, and what the documentation says of it.
 use crate::{Problem, admission, openapi::Schema};
 use actix_web::{
-    Handler, Responder,
+    Handler, HttpResponse, Responder,
     dev::ServiceRequest,
+    guard,
     http::Method,
     middleware::{Next, from_fn},
     web,
@@ -72,7 +73,7 @@ impl Route {
         let make: Make = Arc::new(move |tries| {
             let admit =
                 from_fn(move |request: ServiceRequest, next: Next<_>| admission::admit(needs, tries, request, next));
-            web::method(of.clone()).to(handler.clone()).wrap(admit)
+            answering(&of).to(handler.clone()).wrap(admit)
         });
         let (gives, fails, query) = (Vec::new(), Vec::new(), Vec::new());
         Self { method, path, needs, summary: "", takes: None, gives, fails, query, keyed: false, tries: false, make }
@@ -145,6 +146,34 @@ impl Route {
     }
 }
 
+/// Where GET is answered, HEAD is: the same answer, without its body.
+fn answering(method: &Method) -> actix_web::Route {
+    match *method {
+        Method::GET => web::route().guard(guard::Any(guard::Get()).or(guard::Head())),
+        _ => web::method(method.clone()),
+    }
+}
+
+/// A resource beside the tables, such as health: no admission, GET and HEAD, 405 for the rest.
+pub fn plain<F, Args>(path: &'static str, handler: F) -> actix_web::Resource
+where
+    F: Handler<Args>,
+    Args: actix_web::FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    let route = answering(&Method::GET).to(handler);
+    web::resource(path).route(route).default_service(web::to(|| refuse("GET, HEAD".into())))
+}
+
+async fn refuse(allowed: String) -> HttpResponse {
+    let problem = Problem::new(Code::MethodNotAllowed, format!("This path knows {allowed}."));
+    let mut answer = actix_web::ResponseError::error_response(&problem);
+    if let Ok(allowed) = actix_web::http::header::HeaderValue::from_str(&allowed) {
+        answer.headers_mut().insert(actix_web::http::header::ALLOW, allowed);
+    }
+    answer
+}
+
 /// The path's shape without the names in braces: two routes of one shape are one resource.
 pub fn head_of(path: &str) -> String {
     path.split('/').map(|part| if part.starts_with('{') { "{}" } else { part }).collect::<Vec<_>>().join("/")
@@ -161,14 +190,8 @@ pub fn register(routes: &[Route], config: &mut web::ServiceConfig) {
     paths.sort_by_key(|(path, _)| head_of(path).replace("{}", "\u{10FFFF}"));
     for (path, routes) in paths {
         let allowed = routes.iter().map(|route| route.method.as_str()).collect::<Vec<_>>().join(", ");
-        let refuse = move || {
-            let problem = Problem::new(Code::MethodNotAllowed, format!("This path knows {allowed}."));
-            let mut answer = actix_web::ResponseError::error_response(&problem);
-            if let Ok(allowed) = actix_web::http::header::HeaderValue::from_str(&allowed) {
-                answer.headers_mut().insert(actix_web::http::header::ALLOW, allowed);
-            }
-            async move { answer }
-        };
+        let allowed = allowed.replace("GET", "GET, HEAD");
+        let refuse = move || refuse(allowed.clone());
         let resource =
             routes.iter().fold(web::resource(path), |resource, route| resource.route((route.make)(route.tries)));
         config.service(resource.default_service(web::to(refuse)));

@@ -4,7 +4,7 @@ use crate::domain::{
     shipping::ShippingOption,
     totals::Totals,
 };
-use kernel::{Address, BadMoney, CartKey, Currency, Minor, Money, Time};
+use kernel::{Address, BadMoney, CartKey, Currency, Id, Kind, Minor, Money, Time};
 use orders_api::OrderId;
 use products_api::VariantId;
 use serde::{Deserialize, Serialize};
@@ -24,7 +24,7 @@ macro_rules! words {
         impl FromStr for $name {
             type Err = &'static str;
             fn from_str(word: &str) -> Result<Self, Self::Err> {
-                match word { $($word => Ok(Self::$variant),)* _ => Err("not one of its words") }
+                match word { $($word => Ok(Self::$variant),)* _ => Err(concat!("one of" $(, " ", $word)*)) }
             }
         }
     };
@@ -69,6 +69,24 @@ pub(crate) struct Order {
     pub version: i64,
     pub created_at: Time,
     pub placed_at: Option<Time>,
+    /// What has left the house.
+    pub shipments: Vec<Shipment>,
+}
+
+/// One parcel.
+#[derive(Debug)]
+pub(crate) enum ShipmentKind {}
+impl Kind for ShipmentKind {
+    const PREFIX: &'static str = "ship";
+}
+
+/// A parcel, and how it can be followed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Shipment {
+    pub id: Id<ShipmentKind>,
+    pub carrier: Option<String>,
+    pub tracking_number: Option<String>,
+    pub created_at: Time,
 }
 
 /// The way of sending, as it was called that day.
@@ -155,6 +173,7 @@ impl FullOrder {
             version: 1,
             created_at: now,
             placed_at: None,
+            shipments: Vec::new(),
         };
         Ok(Self { order, lines })
     }

@@ -67,11 +67,10 @@ impl ShippingSettings {
     }
     /// What the cart chose, where it is still offered; what is offered, where that is only one.
     pub(crate) fn chosen<'a>(&'a self, cart: &'a Cart) -> Option<&'a ShippingOption> {
-        let mut offered = self.offered(cart);
-        match &cart.shipping_option {
-            Some(id) => offered.find(|option| option.id == *id),
-            None => offered.next().filter(|_| offered.next().is_none()),
-        }
+        let offered: Vec<_> = self.offered(cart).collect();
+        let wanted = offered.iter().find(|option| Some(&option.id) == cart.shipping_option.as_ref());
+        let only = offered.first().filter(|_| offered.len() == 1);
+        wanted.or(only).copied()
     }
 }
 
@@ -82,5 +81,55 @@ impl ShippingOption {
             return Some(Minor::ZERO);
         }
         self.prices.get(currency.code()).and_then(|amount| Minor::new(*amount).ok())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kernel::{Address, Id, Time};
+
+    fn cart(country: &str, chosen: Option<&str>) -> Cart {
+        let address = Address {
+            name: "A".into(),
+            line1: "1".into(),
+            line2: None,
+            city: "C".into(),
+            region: None,
+            postal_code: None,
+            country: country.into(),
+            phone: None,
+        };
+        Cart {
+            id: Id::new(),
+            token: None,
+            user: Some(Id::new()),
+            currency: Currency::EUR,
+            locale: "en".into(),
+            prices_include_tax: true,
+            email: None,
+            shipping_address: Some(address),
+            billing_address: None,
+            shipping_option: chosen.map(str::to_owned),
+            order: None,
+            version: 1,
+            created_at: Time::from_micros(0),
+        }
+    }
+
+    #[test]
+    fn where_only_one_applies_it_is_chosen() {
+        let option = |id: &str, countries: &[&str]| ShippingOption {
+            id: id.into(),
+            name: id.into(),
+            prices: BTreeMap::new(),
+            countries: countries.iter().map(|country| (*country).to_owned()).collect(),
+        };
+        let shop = ShippingSettings { options: vec![option("standard", &[]), option("express", &["DE"])] };
+        let chosen = |country, wish| shop.chosen(&cart(country, wish)).map(|option| option.id.clone());
+        assert_eq!(chosen("DE", None), None, "the buyer has a choice");
+        assert_eq!(chosen("DE", Some("express")).as_deref(), Some("express"));
+        assert_eq!(chosen("FR", None).as_deref(), Some("standard"));
+        assert_eq!(chosen("FR", Some("express")).as_deref(), Some("standard"), "the wish is not offered there");
     }
 }

@@ -187,9 +187,13 @@ impl CartBody {
 
 /// A cart as an answer.
 pub(crate) fn reply(status: u16, full: &FullCart, token: Option<&String>, service: &Service) -> Reply {
-    match CartBody::of(full, token, service) {
-        Ok(body) => Reply::json(status, &body).etag(full.cart.version),
-        Err(problem) => problem.reply(),
+    match (CartBody::of(full, token, service), CartBody::of(full, None, service)) {
+        // The tag is of the cart as it is read again: without its token.
+        (Ok(body), Ok(read)) => {
+            let tag = Reply::json(status, &read).etag(full.cart.version);
+            Reply::json(status, &body).header("etag", tag.tag().unwrap_or_default())
+        }
+        (Err(problem), _) | (_, Err(problem)) => problem.reply(),
     }
 }
 

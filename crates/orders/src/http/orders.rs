@@ -2,12 +2,12 @@ use super::carts::{LineBody, TotalsBody};
 use crate::{
     domain::{
         cart::CartId,
-        order::{FullOrder, OrderLine},
+        order::{FullOrder, OrderLine, Shipment, ShipmentKind},
     },
     service::{List, Parcel, READ, Service, WRITE},
 };
 use actix_web::{HttpRequest, HttpResponse, web::Data};
-use kernel::{Code, Currency, Minor, Money, Time};
+use kernel::{Code, Currency, Id, Minor, Money, Time};
 use orders_api::OrderId;
 use serde::{Deserialize, Serialize};
 use web::{AddressBody, Caller, Fields, PathId, Pointer, Post, Problem, Query, Reply, Versioned, page};
@@ -36,6 +36,8 @@ pub(crate) struct OrderBody {
     shipping_address: AddressBody,
     billing_address: Option<AddressBody>,
     cancel_reason: Option<String>,
+    /// What has left the house.
+    shipments: Vec<ParcelBody>,
     created_at: Time,
     placed_at: Option<Time>,
     version: i64,
@@ -46,6 +48,24 @@ pub(crate) struct OrderBody {
 struct ShippedBy {
     id: String,
     name: String,
+}
+
+/// A parcel, and how it can be followed.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = Parcel)]
+struct ParcelBody {
+    #[schema(value_type = String)]
+    id: Id<ShipmentKind>,
+    carrier: Option<String>,
+    tracking_number: Option<String>,
+    created_at: Time,
+}
+
+impl From<&Shipment> for ParcelBody {
+    fn from(Shipment { id, carrier, tracking_number, created_at }: &Shipment) -> Self {
+        let (carrier, tracking_number) = (carrier.clone(), tracking_number.clone());
+        Self { id: *id, carrier, tracking_number, created_at: *created_at }
+    }
 }
 
 /// Why it is cancelled.
@@ -97,6 +117,7 @@ impl From<&FullOrder> for OrderBody {
             shipping_address: order.shipping_address.clone().into(),
             billing_address: order.billing_address.clone().map(AddressBody::from),
             cancel_reason: order.cancel_reason.clone(),
+            shipments: order.shipments.iter().map(ParcelBody::from).collect(),
             created_at: order.created_at,
             placed_at: order.placed_at,
             version: order.version,

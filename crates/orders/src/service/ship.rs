@@ -6,7 +6,7 @@ use super::{
 use crate::{
     domain::{
         cart::Holder,
-        order::{FullOrder, Order},
+        order::{FullOrder, Order, Shipment},
     },
     store::{
         self,
@@ -17,7 +17,7 @@ use database::{
     Conn,
     once::{Kept, Once},
 };
-use kernel::{Call, CallError, Failure};
+use kernel::{Call, CallError, Failure, Id};
 use orders_api::{OrderEvent, OrderId};
 use products_api::ShipError;
 use std::sync::Arc;
@@ -76,12 +76,15 @@ impl Service {
         }
         let (now, trace) = (self.now(), call.trace);
         let status = full.order.shipped_status();
+        let Parcel { carrier, tracking_number } = parcel;
+        let shipment = Shipment { id: Id::new(), carrier, tracking_number, created_at: now };
         let unit = move |tx: &mut Conn| {
             if !store::processes::finish(tx, held, now)? {
                 return Err(Error::OrderBusy);
             }
             let order = store::orders::ship(tx, id, status, now)?.ok_or(Error::OrderBusy)?;
-            store::orders::add_shipment(tx, id, parcel.carrier.as_deref(), parcel.tracking_number.as_deref(), now)?;
+            store::orders::add_shipment(tx, id, &shipment)?;
+            let order = Order { shipments: vec![shipment.clone()], ..order };
             database::outbox::publish(tx, &[OrderEvent::Shipped { order_id: id }], now, trace)?;
             let answer = FullOrder { order, lines: full.lines.clone() };
             once.finish(tx, &answer)?;

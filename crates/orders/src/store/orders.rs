@@ -6,18 +6,20 @@ use super::{
 };
 use crate::domain::{
     cart::{CartId, Holder, LineId},
-    order::{FulfilmentStatus, FullOrder, Order, OrderLine, PaymentStatus, Status},
+    order::{FulfilmentStatus, FullOrder, Order, OrderLine, PaymentStatus, Shipment, Status},
     totals::Totals,
 };
 use database::{Conn, Db, Result, chunks};
 use diesel::{
     dsl::sql,
+    expression::SqlLiteral,
     prelude::*,
-    sql_types::{BigInt, Nullable},
+    sql_types::{BigInt, Nullable, Text},
 };
-use kernel::{Currency, Cursor, Id, Kind, Minor, Page, Time};
+use kernel::{Currency, Cursor, Minor, Page, Time};
 use orders_api::OrderId;
 use products_api::VariantId;
+use serde::Deserialize;
 use serde_json::Value;
 use users_api::UserId;
 
@@ -74,6 +76,7 @@ impl Row {
             version: self.version,
             created_at: self.created_at,
             placed_at: self.placed_at,
+            shipments: Vec::new(),
         })
     }
 }
@@ -161,7 +164,10 @@ pub(crate) fn insert(tx: &mut Conn, full: &FullOrder) -> Result<()> {
 }
 
 pub(crate) fn find(conn: &mut Conn, id: OrderId) -> Result<Option<Order>> {
-    orders::table.find(id).select(Row::as_select()).first(conn).optional()?.map(Row::read).transpose()
+    let sent = sent(conn.db());
+    let found: Option<(Row, Option<String>)> =
+        orders::table.find(id).select((Row::as_select(), sent)).first(conn).optional()?;
+    found.map(|(row, sent)| with_shipments(row, sent.as_deref())).transpose()
 }
 
 /// The order with its lines, if it is the holder's.
@@ -219,7 +225,10 @@ pub(crate) fn page(
     if let Some(before) = before {
         rows = rows.filter(orders::id.lt(before));
     }
-    let found = rows.select(Row::as_select()).load(conn)?.into_iter().map(Row::read).collect::<Result<Vec<_>>>()?;
+    let sent = sent(conn.db());
+    let found: Vec<(Row, Option<String>)> = rows.select((Row::as_select(), sent)).load(conn)?;
+    let found =
+        found.into_iter().map(|(row, sent)| with_shipments(row, sent.as_deref())).collect::<Result<Vec<_>>>()?;
     let cursor = |last: &Order| Cursor::new(&filter.binding(), last.id.uuid());
     let page = Page::of(found, limit, cursor);
     let mut lines = lines_of(conn, page.items.iter().map(|order| order.id).collect())?.into_iter().peekable();
@@ -305,28 +314,51 @@ pub(crate) fn ship(tx: &mut Conn, id: OrderId, status: Status, at: Time) -> Resu
     row.returning(Row::as_returning()).get_result(tx).optional()?.map(Row::read).transpose()
 }
 
-/// One parcel.
-#[derive(Debug)]
-pub(crate) enum ShipmentKind {}
-impl Kind for ShipmentKind {
-    const PREFIX: &'static str = "ship";
-}
-
-pub(crate) fn add_shipment(
-    tx: &mut Conn,
-    order: OrderId,
-    carrier: Option<&str>,
-    tracking: Option<&str>,
-    at: Time,
-) -> Result<()> {
+pub(crate) fn add_shipment(tx: &mut Conn, order: OrderId, shipment: &Shipment) -> Result<()> {
     diesel::insert_into(shipments::table)
         .values((
-            shipments::id.eq(Id::<ShipmentKind>::new()),
+            shipments::id.eq(shipment.id),
             shipments::order_id.eq(order),
-            shipments::carrier.eq(carrier),
-            shipments::tracking_number.eq(tracking),
-            shipments::created_at.eq(at),
+            shipments::carrier.eq(&shipment.carrier),
+            shipments::tracking_number.eq(&shipment.tracking_number),
+            shipments::created_at.eq(shipment.created_at),
         ))
         .execute(tx)?;
     Ok(())
+}
+
+/// An order's shipments as one text beside its row, so that they cost no statement of their own.
+fn sent(db: Db) -> SqlLiteral<Nullable<Text>> {
+    sql(match db {
+        Db::Sqlite => {
+            "(SELECT json_group_array(json_object('id', hex(s.id), 'carrier', s.carrier, \
+             'tracking_number', s.tracking_number, 'micros', s.created_at) ORDER BY s.id) \
+             FROM shipments s WHERE s.order_id = orders.id)"
+        }
+        Db::Postgres => {
+            "(SELECT CAST(json_agg(json_build_object('id', s.id, 'carrier', s.carrier, \
+             'tracking_number', s.tracking_number, \
+             'micros', CAST(extract(epoch FROM s.created_at) * 1000000 AS bigint)) ORDER BY s.id) AS text) \
+             FROM shipments s WHERE s.order_id = orders.id)"
+        }
+    })
+}
+
+#[derive(Deserialize)]
+struct Sent {
+    id: uuid::Uuid,
+    carrier: Option<String>,
+    tracking_number: Option<String>,
+    micros: i64,
+}
+
+fn with_shipments(row: Row, sent: Option<&str>) -> Result<Order> {
+    let sent: Vec<Sent> = sent.map_or(Ok(Vec::new()), serde_json::from_str).map_err(wrong)?;
+    let shipment = |Sent { id, carrier, tracking_number, micros }| Shipment {
+        id: id.into(),
+        carrier,
+        tracking_number,
+        created_at: Time::from_micros(micros),
+    };
+    Ok(Order { shipments: sent.into_iter().map(shipment).collect(), ..row.read()? })
 }

@@ -87,6 +87,6 @@ impl Format {
 impl FromStr for Format {
     type Err = &'static str;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text == "shopify" { Ok(Self::Shopify) } else { Err("not a format: shopify") }
+        if text == "shopify" { Ok(Self::Shopify) } else { Err("the one format there is is shopify") }
     }
 }
