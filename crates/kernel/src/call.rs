@@ -63,11 +63,6 @@ impl Call {
     pub fn from_peer(self, peer: Peer, key: Option<Key>) -> Self {
         Self { peer, key, ..self }
     }
-    /// The same call with no more than `patience` from now.
-    #[must_use]
-    pub fn within(&self, patience: Duration) -> Self {
-        Self { deadline: self.deadline.min(Instant::now() + patience), ..self.clone() }
-    }
     pub fn peer(&self) -> &Peer {
         &self.peer
     }

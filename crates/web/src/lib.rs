@@ -29,4 +29,4 @@ pub use openapi::document;
 pub use post::{Keyed, Post};
 pub use problem::Problem;
 pub use query::Query;
-pub use route::{Route, Takes, delete, get, head_of, patch, plain, post, put, register};
+pub use route::{Route, Takes, delete, get, patch, plain, post, put, register};

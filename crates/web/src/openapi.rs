@@ -154,9 +154,6 @@ fn parameters(route: &Route) -> Vec<Value> {
 
 impl Route {
     /// Every code it may fail with, but those that any request may (429, 500, 503).
-    pub fn codes(&self) -> BTreeSet<&'static str> {
-        self.all_codes().iter().map(|code| code.as_str()).collect()
-    }
     fn all_codes(&self) -> Vec<Code> {
         let mut codes = self.fails.clone();
         // A token that is shown must be good, also where none is needed.

@@ -175,7 +175,7 @@ async fn refuse(allowed: String) -> HttpResponse {
 }
 
 /// The path's shape without the names in braces: two routes of one shape are one resource.
-pub fn head_of(path: &str) -> String {
+fn head_of(path: &str) -> String {
     path.split('/').map(|part| if part.starts_with('{') { "{}" } else { part }).collect::<Vec<_>>().join("/")
 }
 

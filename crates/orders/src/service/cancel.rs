@@ -1,7 +1,7 @@
 //! Taking an order back: what is held goes free, what is secured is void, then it is cancelled.
 use super::{
     Error, Service,
-    checkout::{asked, reservation},
+    checkout::{answered, asked, reservation},
 };
 use crate::{
     domain::{
@@ -19,7 +19,6 @@ use database::{
 };
 use kernel::{Call, CallError, Failure};
 use orders_api::{OrderEvent, OrderId};
-use products_api::ReleaseError;
 use std::sync::Arc;
 
 enum Begun {
@@ -56,20 +55,8 @@ impl Service {
             Begun::Already(order) => return Ok(Kept::Fresh(order)),
             Begun::Ours(held, full, provider) => (held, full, provider),
         };
-        match super::checkout::answered(|| self.neighbours.stock.release(call, reservation(id))).await {
-            Ok(()) => (),
-            Err(CallError::Domain(ReleaseError::Shipped)) => {
-                self.leave(held, &once).await?;
-                return Err(Error::NotCancellable);
-            }
-            Err(error) => {
-                let failure = error.split().err().unwrap_or(Failure::Unknown);
-                if failure != Failure::Unknown {
-                    self.leave(held, &once).await?;
-                }
-                return Err(failure.into());
-            }
-        }
+        let said = answered(|| self.neighbours.stock.release(call, reservation(id))).await;
+        self.heard(held, &once, said, Error::NotCancellable).await?;
         if let Some(provider) = provider.and_then(|name| self.providers.get(&name)) {
             asked(|| provider.void(id)).await?;
         }
@@ -130,8 +117,27 @@ impl Service {
         self.db.write(unit).await
     }
 
+    /// What products said to a process that settles: it goes on; or it ends with nothing done, since this was the first
+    /// to ask; or it stays for its lease, since an earlier driver may have been heard.
+    pub(super) async fn heard<E>(
+        &self,
+        held: Held,
+        once: &Once<FullOrder>,
+        said: Result<(), CallError<E>>,
+        refused: Error,
+    ) -> Result<(), Error> {
+        let Err(error) = said else { return Ok(()) };
+        let answer = match error.split() {
+            Ok(_) => refused,
+            Err(failure) if failure == Failure::Unknown || !held.is_first() => return Err(Failure::Unknown.into()),
+            Err(failure) => failure.into(),
+        };
+        self.leave(held, once).await?;
+        Err(answer)
+    }
+
     /// Nothing was done: the process ends, and the key is free.
-    pub(super) async fn leave(&self, held: Held, once: &Once<FullOrder>) -> Result<(), Error> {
+    async fn leave(&self, held: Held, once: &Once<FullOrder>) -> Result<(), Error> {
         let (now, once) = (self.now(), once.clone());
         let unit = move |tx: &mut Conn| {
             store::processes::finish(tx, held, now)?;

@@ -17,9 +17,8 @@ use database::{
     Conn,
     once::{Kept, Once},
 };
-use kernel::{Call, CallError, Failure, Id};
+use kernel::{Call, Failure, Id};
 use orders_api::{OrderEvent, OrderId};
-use products_api::ShipError;
 use std::sync::Arc;
 
 /// Who carries it, and how it can be followed.
@@ -60,20 +59,8 @@ impl Service {
             Begun::Replay(bytes) => return Ok(Kept::Replayed(bytes)),
             Begun::Ours(held, full) => (held, *full),
         };
-        match answered(|| self.neighbours.stock.ship(call, reservation(id))).await {
-            Ok(()) => (),
-            Err(CallError::Domain(ShipError::NotConfirmed)) => {
-                self.leave(held, &once).await?;
-                return Err(Error::NotShippable);
-            }
-            Err(error) => {
-                let failure = error.split().err().unwrap_or(Failure::Unknown);
-                if failure != Failure::Unknown {
-                    self.leave(held, &once).await?;
-                }
-                return Err(failure.into());
-            }
-        }
+        let said = answered(|| self.neighbours.stock.ship(call, reservation(id))).await;
+        self.heard(held, &once, said, Error::NotShippable).await?;
         let (now, trace) = (self.now(), call.trace);
         let status = full.order.shipped_status();
         let Parcel { carrier, tracking_number } = parcel;

@@ -71,6 +71,13 @@ pub(crate) struct Held {
     pub epoch: i64,
 }
 
+impl Held {
+    /// Nobody drove it before: nothing was asked for in its name yet.
+    pub(crate) const fn is_first(self) -> bool {
+        self.epoch == 1
+    }
+}
+
 /// What is begun for an order.
 #[derive(Clone, Copy)]
 pub(crate) struct New<'a> {

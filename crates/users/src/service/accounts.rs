@@ -32,19 +32,24 @@ pub(crate) struct OwnChanges {
     pub current_password: Option<Password>,
 }
 
+impl NewAccount {
+    /// From the command line, where complaints are sentences.
+    fn read(email: &str, password: &str, name: &str) -> Result<Self, String> {
+        let email = email.parse().map_err(|why| format!("{email}: {why}"))?;
+        let password = password.parse().map_err(|why| format!("the password {why}"))?;
+        Ok(Self { email, password, name: name.to_owned() })
+    }
+}
+
 impl Users {
     /// For the command line: an administrator, made or promoted. `true`: the account is new.
     pub async fn create_administrator(&self, email: &str, password: &str, name: &str) -> Result<bool, String> {
-        let email: Email = email.parse().map_err(|why| format!("{email}: {why}"))?;
-        let password: Password = password.parse().map_err(|why| format!("the password {why}"))?;
-        let account = NewAccount { email, password, name: name.to_owned() };
+        let account = NewAccount::read(email, password, name)?;
         self.0.create_administrator(account).await.map_err(|error| error.to_string())
     }
     /// For the demonstration shop: a customer.
     pub async fn create_customer(&self, email: &str, password: &str, name: &str) -> Result<(), String> {
-        let email: Email = email.parse().map_err(|why| format!("{email}: {why}"))?;
-        let password: Password = password.parse().map_err(|why| format!("the password {why}"))?;
-        let account = NewAccount { email, password, name: name.to_owned() };
+        let account = NewAccount::read(email, password, name)?;
         let made = self.0.create(account, Roles::new([]), kernel::Trace(0), Once::unkeyed()).await;
         made.map(drop).map_err(|error| error.to_string())
     }
