@@ -1,0 +1,1 @@
+//! The traits of orders over gRPC.

@@ -1,0 +1,1 @@
+//! The traits of products over gRPC.

@@ -1,0 +1,1 @@
+//! Domain traits over gRPC, for any trait: knows methods and messages, no domain.
