@@ -89,7 +89,7 @@ mod missing {
 
     pub(crate) struct Shop {
         pub modules: Vec<web::Module>,
-        pub verify: Arc<dyn web::Verify>,
+        pub verify: Arc<dyn guard::Verify>,
         #[cfg(feature = "users")]
         pub users: users::Users,
         #[cfg(feature = "products")]

@@ -2,11 +2,11 @@
 use super::{Domain, Mode, domains, prepare};
 use crate::{boundaries, settings::Settings};
 use database::{DataDirLock, Database};
-use guard::Inbound;
+use guard::{Inbound, Verify};
 use host::KeyRing;
 use kernel::{Clock, Handle, SystemClock, To};
 use std::sync::Arc;
-use web::{Module, Verify};
+use web::Module;
 
 /// An opened shop.
 pub(crate) struct Shop {

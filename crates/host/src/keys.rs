@@ -9,7 +9,7 @@ use std::{
 };
 use tokio::sync::Mutex;
 use users_api::Tokens;
-use web::{Unverified, Verify};
+use guard::{Unverified, Verify};
 
 /// An unknown key id asks users at once, but no more often than this: made-up ids must not become a load.
 const PAUSE: Duration = Duration::from_secs(2);

@@ -7,7 +7,7 @@ use crate::{
 };
 use kernel::{Call, CallError, Failure, async_trait};
 use products_api::{
-    Catalogue, ConfirmError, MAX_LINES, PageVariant, ProductPage, Quote, ReleaseError, ReservationId, Reserve,
+    Catalogue, ConfirmError, MAX_LINES, PageImage, PageOption, PageVariant, ProductPage, Quote, ReleaseError, ReservationId, Reserve,
     ReserveError, ShipError, Stock, TooMany, VariantId,
 };
 use std::convert::Infallible;
@@ -42,10 +42,10 @@ fn page(product: Product) -> ProductPage {
         slug: product.slug,
         title: product.title,
         description: product.description,
-        options: product.options.into_iter().map(|option| (option.name, option.values)).collect(),
+        options: product.options.into_iter().map(|option| PageOption { name: option.name, values: option.values }).collect(),
         categories: product.categories,
         tags: product.tags,
-        images: product.images.into_iter().map(|image| (image.src, image.alt)).collect(),
+        images: product.images.into_iter().map(|image| PageImage { src: image.src, alt: image.alt }).collect(),
         variants: product.variants.into_iter().map(variant).collect(),
     }
 }
