@@ -1,1 +1,2 @@
 //! Domain traits over gRPC, for any trait: knows methods and messages, no domain.
+pub mod tls;
