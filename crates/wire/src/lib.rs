@@ -14,6 +14,7 @@ mod retry;
 mod sample;
 mod serve;
 mod status;
+pub mod tls;
 
 pub use convert::{Convert, Malformed, Rpc, every_method_has_an_rpc, get, put};
 pub use link::{Link, Settings};
