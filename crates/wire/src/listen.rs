@@ -143,11 +143,7 @@ fn refused(address: SocketAddr, why: &str) {
     tracing::warn!(%address, why, "connection refused");
 }
 
-async fn greet(
-    tcp: TcpStream,
-    address: SocketAddr,
-    certificates: Option<Arc<Certificates>>,
-) -> io::Result<Accepted> {
+async fn greet(tcp: TcpStream, address: SocketAddr, certificates: Option<Arc<Certificates>>) -> io::Result<Accepted> {
     tcp.set_nodelay(true)?;
     let Some(certificates) = certificates else {
         return Ok(Accepted { io: Either::Left(tcp), origin: Origin { peer: None, encrypted: false, address } });

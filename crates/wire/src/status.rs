@@ -139,7 +139,8 @@ mod tests {
     #[test]
     fn times_are_read_or_refused() {
         let read = [("5S", Some(5_000_000)), ("20m", Some(20_000)), ("7u", Some(7)), ("1H", Some(3_600_000_000))];
-        for (text, micros) in read.into_iter().chain(["", "S", "5", "5x", "-1S", "123456789S", "é"].map(|t| (t, None))) {
+        for (text, micros) in read.into_iter().chain(["", "S", "5", "5x", "-1S", "123456789S", "é"].map(|t| (t, None)))
+        {
             assert_eq!(timeout(text), micros.map(Duration::from_micros), "{text}");
         }
     }
@@ -156,7 +157,8 @@ mod tests {
         for same in [Failure::Denied, Failure::Unknown] {
             assert_eq!(failure(&CHANGE, &refusal(same)), same);
         }
-        for broken in [Status::unavailable("a proxy"), Status::cancelled(""), Status::internal(""), Status::aborted("")] {
+        for broken in [Status::unavailable("a proxy"), Status::cancelled(""), Status::internal(""), Status::aborted("")]
+        {
             assert_eq!(failure(&CHANGE, &broken), Failure::Unknown, "{broken}");
             assert_eq!(failure(&READ, &broken), Failure::UNAVAILABLE, "{broken}");
             assert!(!is_ours(&broken));

@@ -33,7 +33,7 @@ pub type ReservationId = Id<Reservation>;
 pub trait Catalogue {
     /// At most [`MAX_LINES`] ids. What is not known is left out.
     #[read(Peer)]
-    async fn quote(&self, call: &Call, variants: Vec<VariantId>) -> Result<Vec<Quote>, CallError<TooMany>>;
+    async fn quote(&self, call: &Call, variants: Vec<VariantId>) -> Result<Vec<Quote>, CallError<QuoteError>>;
     /// An active product by its slug, with what is available now.
     #[read(Peer)]
     async fn page(&self, call: &Call, slug: String) -> Result<Option<ProductPage>, CallError<Infallible>>;
@@ -60,9 +60,11 @@ pub trait Stock {
 /// The most variants or lines that one call takes.
 pub const MAX_LINES: usize = 1000;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("more than {MAX_LINES} at once")]
-pub struct TooMany;
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum QuoteError {
+    #[error("more than {MAX_LINES} at once")]
+    TooMany,
+}
 
 /// What a variant is and costs today.
 #[derive(Clone, Debug, PartialEq, Eq)]

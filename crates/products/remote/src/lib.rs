@@ -1,8 +1,8 @@
 //! The traits of products over gRPC. The contract is `proto/`; here stands only which type is written as which message.
 use kernel::Money;
 use products_api::{
-    ConfirmError, PageImage, PageOption, PageVariant, PriceNow, ProductPage, Quote, ReleaseError, ReservationId, Reserve,
-    ReserveError, ReserveLine, ShipError, Short, TooMany, VariantId,
+    ConfirmError, PageImage, PageOption, PageVariant, PriceNow, ProductPage, Quote, QuoteError, ReleaseError,
+    ReservationId, Reserve, ReserveError, ReserveLine, ShipError, Short, VariantId,
 };
 
 wire::include_proto!("cleave.products.v1");
@@ -12,7 +12,7 @@ wire::wire! {
     value Vec<Quote> = QuoteList { items }
     struct Quote = Quote { variant, product, title, sku, prices, sold }
     struct Money = Money { amount, currency }
-    struct TooMany = TooMany {}
+    oneof QuoteError = QuoteError in quote_error { TooMany {} }
 
     value String = PageRequest { slug }
     value Option<ProductPage> = PageResponse { page }
