@@ -15,7 +15,8 @@ mod full {
     use super::{Failed, Flags, Settings};
     use crate::{
         commands::document,
-        shop::{self, Mode, Shop},
+        settings::ModuleName,
+        shop::{self, Shop},
     };
     use actix_web::{HttpResponse, web};
     use host::{Masked, Server};
@@ -36,6 +37,9 @@ mod full {
 
     pub(crate) async fn run(mut settings: Settings, flags: &Flags) -> Result<(), Failed> {
         let started = Instant::now();
+        if settings.here.len() < ModuleName::ALL.len() {
+            return Err("the demonstration is a whole shop in one process: all modules have to be here".into());
+        }
         if flags.data_dir.is_none() {
             settings.data_dir = settings.data_dir.join("demo");
         }
@@ -43,7 +47,7 @@ mod full {
         settings.payments.providers = vec!["manual".into(), "test".into()];
         refuse_others(&settings.http.listen)?;
         let metrics = host::start_metrics()?;
-        let shop = shop::open(&settings, Mode::Serve).await?;
+        let shop = shop::open(&settings).await?;
         seed(&shop).await?;
         let server = Server {
             modules: shop.modules.clone(),

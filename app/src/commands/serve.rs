@@ -1,15 +1,13 @@
 //! The server.
 use super::{Failed, document};
-use crate::{
-    settings::Settings,
-    shop::{self, Mode},
-};
+use crate::{settings::Settings, shop};
 use host::Server;
 
 pub(crate) async fn run(settings: &Settings) -> Result<(), Failed> {
+    settings.served()?;
     // Before any database is opened: its measures are taken hold of there.
     let metrics = host::start_metrics()?;
-    let shop = shop::open(settings, Mode::Serve).await?;
+    let shop = shop::open(settings).await?;
     #[cfg(feature = "users")]
     match shop.users.has_administrator().await {
         Ok(true) => (),

@@ -1,12 +1,15 @@
 //! The one place that wires implementations: databases, domains, and the guarded handles between them.
-use super::{Domain, Mode, domains, prepare};
-use crate::{boundaries, settings::Settings};
+use super::{Domain, alone, domains, prepare};
+use crate::{
+    boundaries,
+    settings::{ModuleName, Settings, listed},
+};
 use database::{DataDirLock, Database};
-use guard::Inbound;
+use guard::{Inbound, Verify};
 use host::KeyRing;
 use kernel::{Clock, Handle, SystemClock, To};
 use std::sync::Arc;
-use web::{Module, Verify};
+use web::Module;
 
 /// An opened shop.
 pub(crate) struct Shop {
@@ -15,7 +18,7 @@ pub(crate) struct Shop {
     pub users: users::Users,
     pub products: products::Products,
     /// One server a data directory.
-    _lock: Option<DataDirLock>,
+    _lock: DataDirLock,
 }
 
 /// Puts guards between domains: the callee's half once a trait, the caller's half a handle.
@@ -36,13 +39,16 @@ impl Wiring<'_> {
         guard::local(peer.into(), inbound.clone(), self.settings.calls)
     }
     fn database(&self, domain: &Domain) -> Result<Database, String> {
-        let opened = Database::open(&domain.location, domain.name, self.settings.database.executor());
-        opened.map_err(|error| format!("{}: {error}", domain.name))
+        alone::open_database(self.settings, domain)
     }
 }
 
-pub(crate) async fn open(settings: &Settings, mode: Mode) -> Result<Shop, String> {
-    let lock = lock(settings, mode)?;
+pub(crate) async fn open(settings: &Settings) -> Result<Shop, String> {
+    if ModuleName::ALL.into_iter().any(|module| !settings.is_here(module)) {
+        let here = listed(settings.here.iter().copied());
+        return Err(format!("only {here} would be served here, and there is no wire to the others"));
+    }
+    let lock = lock(settings)?;
     prepare(settings)?;
     let wiring = Wiring { settings, clock: Arc::new(SystemClock) };
     let clock = || Arc::clone(&wiring.clock);
@@ -83,8 +89,7 @@ pub(crate) async fn open(settings: &Settings, mode: Mode) -> Result<Shop, String
     Ok(Shop { modules, verify, users, products, _lock: lock })
 }
 
-fn lock(settings: &Settings, mode: Mode) -> Result<Option<DataDirLock>, String> {
+fn lock(settings: &Settings) -> Result<DataDirLock, String> {
     settings.make_data_dir()?;
-    let lock = (mode == Mode::Serve).then(|| database::lock_data_dir(&settings.data_dir));
-    lock.transpose().map_err(|error| error.to_string())
+    database::lock_data_dir(&settings.data_dir).map_err(|error| error.to_string())
 }

@@ -1,4 +1,5 @@
 //! Believing access tokens by users' published keys: kept here, asked for anew when a token names a key that is not.
+use guard::{Unverified, Verify};
 use kernel::{
     Call, Clock, Failure, Principal, Time, Trace, async_trait,
     token::{Keys, Rejected, Verified},
@@ -9,7 +10,6 @@ use std::{
 };
 use tokio::sync::Mutex;
 use users_api::Tokens;
-use web::{Unverified, Verify};
 
 /// An unknown key id asks users at once, but no more often than this: made-up ids must not become a load.
 const PAUSE: Duration = Duration::from_secs(2);

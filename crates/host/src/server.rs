@@ -3,7 +3,7 @@ use crate::{
     docs,
     telemetry::{Metrics, UPKEEP},
 };
-use ::web::{Module, Problem, Tasks, Tries, Verify, edge, plain};
+use ::web::{Module, Problem, Tasks, Tries, edge, plain};
 use actix_web::{
     App, HttpResponse, HttpServer,
     dev::ServerHandle,
@@ -11,6 +11,7 @@ use actix_web::{
     web::{self, Data},
 };
 use database::Database;
+use guard::Verify;
 use kernel::Code;
 use serde::{Deserialize, Serialize};
 use std::{
