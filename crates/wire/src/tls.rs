@@ -26,6 +26,7 @@ use rustls::{
 };
 use std::{
     collections::BTreeMap,
+    fmt,
     net::Ipv4Addr,
     path::{Path, PathBuf},
     sync::{Arc, LazyLock, PoisonError, RwLock},
@@ -37,7 +38,6 @@ const LOOKS: usize = 3;
 
 /// The certificates of this process: the authority's, and one for each module that it serves. Read anew when the files
 /// change.
-#[derive(Debug)]
 pub struct Certificates {
     dir: PathBuf,
     trust_domain: TrustDomain,
@@ -45,8 +45,14 @@ pub struct Certificates {
     used: RwLock<Arc<Used>>,
 }
 
+/// Not what is in them: that is long.
+impl fmt::Debug for Certificates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Certificates").field("dir", &self.dir).field("modules", &self.modules).finish_non_exhaustive()
+    }
+}
+
 /// What stood in the files, checked and ready.
-#[derive(Debug)]
 struct Used {
     files: Files,
     roots: Arc<RootCertStore>,

@@ -17,14 +17,21 @@ use rustls::{
         danger::{ClientCertVerified, ClientCertVerifier},
     },
 };
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 /// The other end's certificate is the authority's, and names somebody else.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[error("{shows}, expected {expected}")]
 struct NotThem {
     shows: Names,
     expected: String,
+}
+
+/// The sentence: rustls writes this one into what it says.
+impl fmt::Debug for NotThem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl From<NotThem> for Error {

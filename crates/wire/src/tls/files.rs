@@ -49,9 +49,9 @@ impl Files {
     pub(super) fn read(dir: &Path, modules: &[String]) -> Result<Self, BadCertificates> {
         let pair = |module: &String| {
             let (leaf, key) = (dir.join(format!("{module}.pem")), dir.join(format!("{module}.key")));
-            Ok(Pair { leaf: Text::read(leaf, |_| None)?, key: Text::read(key, open_to_others)? })
+            Ok(Pair { leaf: Text::read(leaf, |_, _| None)?, key: Text::read(key, open_to_others)? })
         };
-        let authority = Text::read(dir.join(AUTHORITY), |_| None)?;
+        let authority = Text::read(dir.join(AUTHORITY), |_, _| None)?;
         Ok(Self { authority, modules: modules.iter().map(pair).collect::<Result<_, _>>()? })
     }
 
@@ -96,14 +96,15 @@ impl Pair {
 }
 
 impl Text {
-    fn read(path: PathBuf, flaw: fn(&fs::Metadata) -> Option<u32>) -> Result<Self, BadCertificates> {
+    fn read(path: PathBuf, open: fn(u32, u32) -> Option<u32>) -> Result<Self, BadCertificates> {
         let bad = |error: std::io::Error| match error.kind() {
             ErrorKind::NotFound => Flaw::Missing.of(&path),
             _ => Flaw::Unreadable(error).of(&path),
         };
         let mut file = fs::File::open(&path).map_err(bad)?;
         // Of the open file: the path may name another one by now.
-        if let Some(mode) = flaw(&file.metadata().map_err(bad)?) {
+        let meta = file.metadata().map_err(bad)?;
+        if let Some(mode) = open(meta.uid(), meta.mode()) {
             return Err(Flaw::Open(mode, path.clone()).of(&path));
         }
         let mut bytes = Vec::new();
@@ -126,9 +127,9 @@ impl Text {
 }
 
 /// The mode of a key that somebody else may read. Root may give its group a look: so a container is handed a secret.
-fn open_to_others(file: &fs::Metadata) -> Option<u32> {
-    let others = if file.uid() == 0 { 0o037 } else { 0o077 };
-    (file.mode() & others != 0).then_some(file.mode() & 0o777)
+fn open_to_others(owner: u32, mode: u32) -> Option<u32> {
+    let others = if owner == 0 { 0o037 } else { 0o077 };
+    (mode & others != 0).then_some(mode & 0o777)
 }
 
 fn parsed<'a>(certificate: &'a CertificateDer<'_>) -> Result<X509Certificate<'a>, Flaw> {
@@ -145,5 +146,17 @@ fn until(certificate: &X509Certificate<'_>, now: Time) -> Result<Time, Flaw> {
         (true, true) => Ok(until),
         (true, false) => Err(Flaw::Expired(until)),
         (false, _) => Err(Flaw::NotYet(from)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::open_to_others;
+
+    #[test]
+    fn a_key_is_its_owners_and_of_roots_group() {
+        let modes = [0o600, 0o400, 0o440, 0o640, 0o660, 0o604];
+        assert_eq!(modes.map(|mode| open_to_others(1000, mode).is_some()), [false, false, true, true, true, true]);
+        assert_eq!(modes.map(|mode| open_to_others(0, mode).is_some()), [false, false, false, false, true, true]);
     }
 }
