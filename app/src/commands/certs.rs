@@ -8,7 +8,7 @@ use crate::settings::ModuleName;
 use authority::{Authority, Signed};
 use clap::{Args, Subcommand};
 use host::GrpcSettings;
-use kernel::{Clock, SystemClock};
+use kernel::{Clock, SystemClock, Time};
 use staged::Staged;
 use std::{
     fs,
@@ -68,7 +68,7 @@ impl Plan {
         }
     }
     fn sign(&self, authority: &Authority, module: &str) -> Result<Signed, Failed> {
-        authority.leaf(&self.trust_domain, module, SystemClock.now(), self.days)
+        authority.leaf(&self.trust_domain, module, now(), self.days)
     }
     /// What was made for `module`, as a sentence.
     fn made(&self, module: &str, leaf: &Signed) -> String {
@@ -88,8 +88,8 @@ fn init(plan: &Plan) -> Result<Vec<String>, Failed> {
             .into());
         }
     }
-    let root = authority::root(&plan.trust_domain, SystemClock.now())?;
-    let authority = Authority::read(&root.certificate, &root.key, SystemClock.now())?;
+    let root = authority::root(&plan.trust_domain, now())?;
+    let authority = Authority::read(&root.certificate, &root.key, now())?;
     let staged = Staged::in_folder(&plan.dir)?;
     let mut lines = vec![format!("made {}, valid until {}", plan.dir.join(ROOT).display(), root.until)];
     for module in ModuleName::ALL.map(ModuleName::as_str) {
@@ -113,7 +113,7 @@ fn init(plan: &Plan) -> Result<Vec<String>, Failed> {
 
 fn issue(plan: &Plan, module: ModuleName) -> Result<Vec<String>, Failed> {
     let (root, key) = (read(&plan.dir, ROOT)?, read(&plan.dir, ROOT_KEY)?);
-    let authority = Authority::read(&root, &key, SystemClock.now())?;
+    let authority = Authority::read(&root, &key, now())?;
     let module = module.as_str();
     let leaf = plan.sign(&authority, module)?;
     let staged = Staged::in_folder(&plan.dir)?;
@@ -140,6 +140,11 @@ fn read(dir: &Path, name: &str) -> Result<String, Failed> {
     let file = dir.join(name);
     let hint = "`cleave certs init` makes an authority; if another one signs for this shop, ask it";
     fs::read_to_string(&file).map_err(|error| Failed(format!("{}: {error}; {hint}", file.display())))
+}
+
+/// In whole seconds, as certificates have it.
+fn now() -> Time {
+    Time::from_micros(SystemClock.now().seconds().saturating_mul(1_000_000))
 }
 
 fn leaf_file(module: &str) -> String {

@@ -23,8 +23,8 @@ pub(super) struct Signed {
 /// An authority's own certificate.
 pub(super) fn root(trust_domain: &str, now: Time) -> Result<Signed, Failed> {
     let until = now + DAY * AUTHORITY_DAYS;
-    // The time tells two authorities of one shop apart.
-    let mut params = params(&format!("{trust_domain} authority of {now}"), now, until);
+    // The time tells two authorities of one shop apart. A name has 64 characters at most.
+    let mut params = params(&format!("{trust_domain:.30} authority of {now}"), now, until);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let key = KeyPair::generate().map_err(cannot)?;
