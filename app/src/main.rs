@@ -5,7 +5,7 @@ mod settings;
 mod shop;
 
 use clap::{Args, Parser, Subcommand};
-use commands::{Failed, database_init, demo, openapi, serve};
+use commands::{Failed, certs, database_init, demo, openapi, serve};
 use settings::{Flags, Settings};
 use std::{path::PathBuf, process::ExitCode};
 
@@ -56,6 +56,9 @@ enum Command {
     /// People.
     #[command(subcommand)]
     Users(UsersCommand),
+    /// Certificates, by which processes of one shop know each other.
+    #[command(subcommand)]
+    Certs(certs::Command),
     /// Print the OpenAPI document.
     Openapi,
     /// Print the settings as they are in effect, secrets masked.
@@ -134,6 +137,7 @@ async fn run(cli: Cli) -> Result<(), Failed> {
         Command::Users(UsersCommand::CreateAdmin { email, name, password_stdin }) => {
             commands::users::create_admin(&settings()?, &email, &name, password_stdin).await
         }
+        Command::Certs(command) => certs::run(&settings()?.grpc, command),
         Command::Openapi => openapi(),
         Command::Config => commands::config(&settings()?),
     }

@@ -1,4 +1,5 @@
 //! What the command line can do.
+pub(crate) mod certs;
 pub(crate) mod demo;
 pub(crate) mod import;
 pub(crate) mod serve;
