@@ -3,6 +3,7 @@ mod boundaries;
 mod commands;
 mod settings;
 mod shop;
+mod topology;
 
 use clap::{Args, Parser, Subcommand};
 use commands::{Failed, database_init, demo, openapi, serve};
@@ -58,6 +59,8 @@ enum Command {
     Users(UsersCommand),
     /// Print the OpenAPI document.
     Openapi,
+    /// Say who runs where, who may call whom and how everybody is, or write a gateway's configuration.
+    Topology(commands::topology::Form),
     /// Print the settings as they are in effect, secrets masked.
     Config,
 }
@@ -135,6 +138,7 @@ async fn run(cli: Cli) -> Result<(), Failed> {
             commands::users::create_admin(&settings()?, &email, &name, password_stdin).await
         }
         Command::Openapi => openapi(),
+        Command::Topology(form) => commands::topology::run(&settings()?, &form).await,
         Command::Config => commands::config(&settings()?),
     }
 }

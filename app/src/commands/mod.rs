@@ -2,6 +2,7 @@
 pub(crate) mod demo;
 pub(crate) mod import;
 pub(crate) mod serve;
+pub(crate) mod topology;
 pub(crate) mod users;
 
 use crate::{
