@@ -136,6 +136,11 @@ map $http_x_request_id $cleave_request_id {
     default $request_id;
     "~^[A-Za-z0-9._-]{8,64}$" $http_x_request_id;
 }
+# HTTP/1.0 needs no host, and what arrives there is HTTP/1.1.
+map $http_host $cleave_host {
+    default $http_host;
+    "" localhost;
+}
 # A process that could not be reached did nothing, and who only reads asks for nothing to be done.
 map "$upstream_connect_time $request" $cleave_lost {
     default {unknown};
@@ -171,7 +176,7 @@ server {
         # No path here: the client's own goes on, byte for byte.
         proxy_pass $cleave_to;
         proxy_http_version 1.1;
-        proxy_set_header Host $http_host;
+        proxy_set_header Host $cleave_host;
         proxy_set_header Connection "";
         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
         proxy_set_header X-Request-Id $cleave_request_id;
