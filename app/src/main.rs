@@ -3,6 +3,7 @@ mod boundaries;
 mod commands;
 mod settings;
 mod shop;
+mod topology;
 
 use clap::{Args, Parser, Subcommand};
 use commands::{Failed, certs, database_init, demo, openapi, serve};
@@ -61,6 +62,8 @@ enum Command {
     Certs(certs::Command),
     /// Print the OpenAPI document.
     Openapi,
+    /// Say who runs where, who may call whom and how everybody is, or write a gateway's configuration.
+    Topology(commands::topology::Form),
     /// Print the settings as they are in effect, secrets masked.
     Config,
 }
@@ -139,6 +142,7 @@ async fn run(cli: Cli) -> Result<(), Failed> {
         }
         Command::Certs(command) => certs::run(&settings()?.grpc, command),
         Command::Openapi => openapi(),
+        Command::Topology(form) => commands::topology::run(&settings()?, &form).await,
         Command::Config => commands::config(&settings()?),
     }
 }

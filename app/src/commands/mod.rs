@@ -3,6 +3,7 @@ pub(crate) mod certs;
 pub(crate) mod demo;
 pub(crate) mod import;
 pub(crate) mod serve;
+pub(crate) mod topology;
 pub(crate) mod users;
 
 use crate::{
