@@ -9,7 +9,6 @@ pub use verify::{Unverified, Verify};
 use kernel::{
     Call, CallError, Clock, Effect, Failure, Handle, Invoke, Method, Needs, Outcome, Peer, Principal, Spec, Time, To,
 };
-use serde::{Deserialize, Serialize};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -20,8 +19,7 @@ use tracing::Instrument;
 const BUSY: Failure = Failure::Unavailable { retry_after: Some(Duration::from_secs(1)) };
 
 /// How many calls at once. Beyond it a call is refused at once, without effect, rather than queued.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Per handle: what one module may ask of one trait at once.
     pub outbound: usize,
