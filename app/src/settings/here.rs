@@ -68,15 +68,9 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::Flags;
+    use crate::settings::testing::read as settings;
     use ModuleName::{Orders, Products, Storefront, Users};
 
-    fn settings(file: &str, only: &[&str]) -> Result<Settings, Problems> {
-        let held = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(held.path(), file).unwrap();
-        let only = only.iter().map(|name| (*name).to_owned()).collect();
-        Settings::read(&Flags { config: Some(held.path().to_owned()), only, ..Flags::default() })
-    }
     fn here(file: &str, only: &[&str]) -> Vec<ModuleName> {
         settings(file, only).unwrap().here.into_iter().collect()
     }

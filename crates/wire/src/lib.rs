@@ -23,4 +23,4 @@ pub use pool::{Dial, Place};
 pub use prost;
 pub use prost_types;
 pub use remote::{Remote, remote};
-pub use sample::{Sample, Seed, call_there_and_back, sample, there_and_back};
+pub use sample::{Sample, Seed, agrees_with_the_trait, call_there_and_back, sample, there_and_back};

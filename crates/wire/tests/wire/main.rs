@@ -1,10 +1,15 @@
-//! Who is believed, over real connections, with files that change meanwhile.
+//! What a wire promises, over real connections: who is believed, with files that change meanwhile; the contract that a
+//! handle in this process and a remote one keep alike; and what only a network can do.
 #![expect(clippy::unwrap_used, reason = "what a test sets up either works or the test fails")]
 mod authority;
+mod contract;
 mod files;
 mod meeting;
+mod network;
 mod reload;
+mod shop;
 mod strangers;
+mod tokens;
 
 use authority::{Authority, Folder};
 use meeting::{Meeting, meet};
