@@ -14,14 +14,33 @@ struct Graph {
 /// Every module that can hold a handle; `host` is the process itself, which believes tokens.
 const MODULES: &[&str] = &["host", "users", "products", "orders", "storefront"];
 
+/// Who may call a trait.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct MayCall {
+    pub caller: &'static str,
+    pub callee: String,
+    /// The trait.
+    pub name: String,
+}
+
+/// Every caller with every trait that it may call, by caller.
+pub(crate) fn calls() -> impl Iterator<Item = MayCall> {
+    let graph: Graph = toml::from_str(GRAPH).expect("the graph is checked by `cargo xtask house`");
+    MODULES.iter().flat_map(move |caller| {
+        let listed = [*caller, "*"].into_iter().filter_map(|key| graph.calls.get(key)).flatten();
+        let each = listed.flat_map(|(callee, traits)| traits.iter().map(|name| (callee.clone(), name.clone())));
+        each.map(|(callee, name)| MayCall { caller, callee, name }).collect::<Vec<_>>()
+    })
+}
+
 /// The modules that may call trait `name` of `domain`.
 pub(crate) fn peers(domain: &str, name: &str) -> Vec<Peer> {
-    let graph: Graph = toml::from_str(GRAPH).expect("the graph is checked by `cargo xtask house`");
-    let listed = |caller: &str| {
-        let traits = graph.calls.get(caller).and_then(|calls| calls.get(domain));
-        traits.is_some_and(|traits| traits.iter().any(|listed| listed == name))
-    };
-    MODULES.iter().filter(|module| listed(module) || listed("*")).map(|module| Peer::from(*module)).collect()
+    calls().filter(|call| call.callee == domain && call.name == name).map(|call| Peer::from(call.caller)).collect()
+}
+
+/// Whether `caller` asks `callee` for anything.
+pub(crate) fn asks(caller: &str, callee: &str) -> bool {
+    calls().any(|call| call.caller == caller && call.callee == callee)
 }
 
 #[cfg(test)]

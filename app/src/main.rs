@@ -30,6 +30,9 @@ struct Common {
     /// Where files lie.
     #[arg(long, global = true, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    /// The modules that this process is about, such as users,orders; without it those whose place is "local".
+    #[arg(long, global = true, value_name = "MODULES", value_delimiter = ',')]
+    only: Vec<String>,
 }
 
 #[derive(Subcommand)]
@@ -113,8 +116,8 @@ async fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> Result<(), Failed> {
-    let Common { config, listen, data_dir } = cli.common;
-    let flags = Flags { config, listen, data_dir };
+    let Common { config, listen, data_dir, only } = cli.common;
+    let flags = Flags { config, listen, data_dir, only };
     let settings = || -> Result<Settings, Failed> {
         let settings = Settings::read(&flags)?;
         host::start_logs(&settings.log)?;

@@ -1,9 +1,20 @@
-//! The settings of the whole shop: a section a concern, read by the crate that owns it.
+//! The settings of the whole shop: a section a concern, read by the crate that owns it. One file serves every process
+//! of a shop: `--only` says which modules a process is about.
+mod calls;
+mod here;
+mod module;
+mod modules;
+mod place;
+
+use calls::CallSettings;
 use database::Location;
-use guard::Limits;
-use host::{HttpSettings, LogSettings, Masked, Problems, Source, Tree};
+use host::{GrpcSettings, HttpSettings, LogSettings, Masked, Problems, Source, Tree};
+pub(crate) use module::{ModuleName, listed};
+pub(crate) use modules::{Modules, Placed};
+pub(crate) use place::{HttpAddress, Place, Reach, Remote};
 use serde::{Deserialize, Serialize};
 use std::{
+    collections::BTreeSet,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
 };
@@ -17,7 +28,11 @@ pub(crate) struct Settings {
     pub log: LogSettings,
     pub database: DatabaseSettings,
     pub modules: Modules,
-    pub calls: Limits,
+    /// The modules that this process is about.
+    #[serde(skip)]
+    pub here: BTreeSet<ModuleName>,
+    pub grpc: GrpcSettings,
+    pub calls: CallSettings,
     #[cfg(feature = "users")]
     pub users: users::Settings,
     #[cfg(feature = "products")]
@@ -39,31 +54,7 @@ pub(crate) struct DatabaseSettings {
     pub threads: usize,
 }
 
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Modules {
-    pub users: Placed,
-    pub products: Placed,
-    pub orders: Placed,
-}
-
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Placed {
-    pub place: Place,
-    pub database: Masked,
-}
-
-/// Where a domain runs.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Place {
-    /// In this process.
-    Local,
-}
-
 /// A section whose values can be wrong together: told beside what is wrong with others.
-#[cfg(feature = "orders")]
 fn checked<T: serde::de::DeserializeOwned>(tree: &mut Tree, name: &str, problems: fn(&T) -> Vec<String>) -> Option<T> {
     let section: T = tree.take(name)?;
     problems(&section).into_iter().for_each(|problem| tree.complain(problem));
@@ -94,6 +85,8 @@ pub(crate) struct Flags {
     pub config: Option<PathBuf>,
     pub listen: Option<String>,
     pub data_dir: Option<PathBuf>,
+    /// Names of modules.
+    pub only: Vec<String>,
 }
 
 impl Settings {
@@ -110,7 +103,9 @@ impl Settings {
         if let Some(settings) = &sections {
             settings.problems().into_iter().for_each(|problem| tree.complain(problem));
         }
-        tree.finish(sections)
+        let named = module::only(&flags.only).map_err(|bad| bad.into_iter().for_each(|one| tree.complain(one)));
+        let (settings, named) = tree.finish(sections.zip(named.ok()))?;
+        Ok(settings.being_about(named))
     }
 
     /// Every section is looked at, so that all problems are told at once.
@@ -119,10 +114,12 @@ impl Settings {
         let http = checked(tree, "http", HttpSettings::problems);
         let log = tree.take("log");
         let database = checked(tree, "database", DatabaseSettings::problems);
-        let modules = tree.take("modules");
-        let calls = checked(tree, "calls", |calls: &Limits| {
-            none_at_zero(&[("calls.outbound", calls.outbound), ("calls.inbound", calls.inbound)])
-        });
+        let grpc = checked(tree, "grpc", GrpcSettings::problems);
+        let plaintext = grpc.as_ref().is_some_and(|grpc| grpc.plaintext);
+        let modules = tree
+            .take::<modules::Written>("modules")
+            .and_then(|written| written.parse(plaintext, &mut |problem| tree.complain(problem)));
+        let calls = checked(tree, "calls", CallSettings::problems);
         #[cfg(feature = "users")]
         let users = tree.take("users");
         #[cfg(feature = "products")]
@@ -149,6 +146,8 @@ impl Settings {
             log: log?,
             database: database?,
             modules: modules?,
+            here: BTreeSet::new(),
+            grpc: grpc?,
             calls: calls?,
             #[cfg(feature = "users")]
             users: users?,
@@ -165,11 +164,9 @@ impl Settings {
 
     fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
-        for (name, placed) in
-            [("users", &self.modules.users), ("products", &self.modules.products), ("orders", &self.modules.orders)]
-        {
-            if let Err(bad) = self.location(name, placed) {
-                problems.push(format!("modules.{name}.database: {bad}"));
+        for (module, placed) in self.modules.domains() {
+            if let Err(bad) = self.location(module.as_str(), placed) {
+                problems.push(format!("modules.{module}.database: {bad}"));
             }
         }
         problems

@@ -1,12 +1,14 @@
-//! What this build has: domains, their databases and routes; [`local`] wires them.
-use crate::settings::{Placed, Settings};
+//! What this build has: domains, their databases and routes; [`open`] wires those that are here, [`alone`] opens one by
+//! itself.
+use crate::settings::{ModuleName, Settings};
 use database::{Location, Migrations};
 use web::Route;
 
-#[cfg(all(feature = "users", feature = "products", feature = "orders", feature = "storefront"))]
-mod local;
-#[cfg(all(feature = "users", feature = "products", feature = "orders", feature = "storefront"))]
-pub(crate) use local::{Shop, open};
+pub(crate) mod alone;
+mod open;
+mod wiring;
+
+pub(crate) use open::{Shop, open};
 
 /// A domain as its database sees it.
 pub(crate) struct Domain {
@@ -15,37 +17,47 @@ pub(crate) struct Domain {
     pub migrations: &'static Migrations,
 }
 
-/// The domains of this build, in the order in which they are migrated.
+/// The domains that are here, in the order in which they are migrated.
 pub(crate) fn domains(settings: &Settings) -> Vec<Domain> {
-    let domain = |name, placed: &Placed, migrations| {
+    let here = settings.modules.domains().into_iter().filter(|(module, _)| settings.is_here(*module));
+    here.filter_map(|(module, placed)| {
+        let name = module.as_str();
         let location = settings.location(name, placed).expect("checked when the settings were read");
-        Domain { name, location, migrations }
-    };
-    let modules = &settings.modules;
-    let _ = (&modules.users, &modules.products, &modules.orders, &domain); // some builds have fewer
+        Some(Domain { name, location, migrations: migrations(module)? })
+    })
+    .collect()
+}
+
+/// What makes a domain's tables; `None` for what owns none, and for what this build does not have.
+fn migrations(module: ModuleName) -> Option<&'static Migrations> {
+    match module {
+        #[cfg(feature = "users")]
+        ModuleName::Users => Some(&users::MIGRATIONS),
+        #[cfg(feature = "products")]
+        ModuleName::Products => Some(&products::MIGRATIONS),
+        #[cfg(feature = "orders")]
+        ModuleName::Orders => Some(&orders::MIGRATIONS),
+        _ => None,
+    }
+}
+
+/// The routes of this build by module, without anything running.
+pub(crate) fn tables() -> Vec<(ModuleName, Vec<Route>)> {
     vec![
         #[cfg(feature = "users")]
-        domain("users", &modules.users, &users::MIGRATIONS),
+        (ModuleName::Users, users::routes()),
         #[cfg(feature = "products")]
-        domain("products", &modules.products, &products::MIGRATIONS),
+        (ModuleName::Products, products::routes()),
         #[cfg(feature = "orders")]
-        domain("orders", &modules.orders, &orders::MIGRATIONS),
+        (ModuleName::Orders, orders::routes()),
+        #[cfg(feature = "storefront")]
+        (ModuleName::Storefront, storefront::routes()),
     ]
 }
 
-/// The routes of this build, without anything running: for the documentation.
+/// The same in one table: for the documentation.
 pub(crate) fn routes() -> Vec<Route> {
-    let all: Vec<Vec<Route>> = vec![
-        #[cfg(feature = "users")]
-        users::routes(),
-        #[cfg(feature = "products")]
-        products::routes(),
-        #[cfg(feature = "orders")]
-        orders::routes(),
-        #[cfg(feature = "storefront")]
-        storefront::routes(),
-    ];
-    all.into_iter().flatten().collect()
+    tables().into_iter().flat_map(|(_, routes)| routes).collect()
 }
 
 /// Migrates what lies in files; a server database must be up to date, since several processes may use it.
@@ -71,35 +83,3 @@ pub(crate) fn prepare(settings: &Settings) -> Result<(), String> {
     }
     Ok(())
 }
-
-/// Who else may write to the data directory meanwhile.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mode {
-    /// The server: alone.
-    Serve,
-    /// A command: beside a server.
-    Beside,
-}
-
-/// A build with fewer domains has neighbours out of reach: there is nobody to ask while `place` knows only "local".
-#[cfg(not(all(feature = "users", feature = "products", feature = "orders", feature = "storefront")))]
-mod missing {
-    use super::{Mode, Settings};
-    use std::sync::Arc;
-
-    pub(crate) struct Shop {
-        pub modules: Vec<web::Module>,
-        pub verify: Arc<dyn web::Verify>,
-        #[cfg(feature = "users")]
-        pub users: users::Users,
-        #[cfg(feature = "products")]
-        pub products: products::Products,
-    }
-    pub(crate) async fn open(settings: &Settings, _: Mode) -> Result<Shop, String> {
-        super::prepare(settings)?;
-        Err("this build has not all domains, and `place` knows only \"local\": there is nobody to ask for the others"
-            .into())
-    }
-}
-#[cfg(not(all(feature = "users", feature = "products", feature = "orders", feature = "storefront")))]
-pub(crate) use missing::open;

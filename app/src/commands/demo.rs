@@ -15,7 +15,8 @@ mod full {
     use super::{Failed, Flags, Settings};
     use crate::{
         commands::document,
-        shop::{self, Mode, Shop},
+        settings::ModuleName,
+        shop::{self, Shop},
     };
     use actix_web::{HttpResponse, web};
     use host::{Masked, Server};
@@ -36,6 +37,9 @@ mod full {
 
     pub(crate) async fn run(mut settings: Settings, flags: &Flags) -> Result<(), Failed> {
         let started = Instant::now();
+        if settings.here.len() < ModuleName::ALL.len() {
+            return Err("the demonstration is a whole shop in one process: all modules have to be here".into());
+        }
         if flags.data_dir.is_none() {
             settings.data_dir = settings.data_dir.join("demo");
         }
@@ -43,12 +47,14 @@ mod full {
         settings.payments.providers = vec!["manual".into(), "test".into()];
         refuse_others(&settings.http.listen)?;
         let metrics = host::start_metrics()?;
-        let shop = shop::open(&settings, Mode::Serve).await?;
+        let mut shop = shop::open(&settings).await?;
         seed(&shop).await?;
         let server = Server {
             modules: shop.modules.clone(),
             verify: shop.verify.clone(),
             settings: settings.http.clone(),
+            grpc: shop.grpc.take(),
+            neighbours: std::mem::take(&mut shop.neighbours),
             openapi: document(),
             metrics,
             extra: |config| {
@@ -70,18 +76,21 @@ mod full {
 
     /// Once; the administrator comes last, so that a start that was broken off begins again.
     async fn seed(shop: &Shop) -> Result<(), Failed> {
-        if shop.users.has_administrator().await.map_err(|error| error.to_string())? {
+        let (Some(users), Some(products)) = (&shop.users, &shop.products) else {
+            return Err("the demonstration needs users and products here".into());
+        };
+        if users.has_administrator().await.map_err(|error| error.to_string())? {
             return Ok(());
         }
         let read = |text: &str| serde_json::from_str::<Vec<Value>>(text).map_err(|error| error.to_string());
-        shop.products.seed(read(CATALOGUE)?, read(CATEGORIES)?).await?;
+        products.seed(read(CATALOGUE)?, read(CATEGORIES)?).await?;
         let (email, password) = CUSTOMER;
-        match shop.users.create_customer(email, password, "Ada").await {
+        match users.create_customer(email, password, "Ada").await {
             Ok(()) => (),
             Err(why) => tracing::info!(why, "the customer of the demonstration is there already"),
         }
         let (email, password) = ADMIN;
-        shop.users.create_administrator(email, password, "Administrator").await?;
+        users.create_administrator(email, password, "Administrator").await?;
         Ok(())
     }
 

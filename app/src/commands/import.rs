@@ -11,11 +11,11 @@ pub(crate) async fn products(
     currency: &str,
     dry_run: bool,
 ) -> Result<(), Failed> {
-    use crate::shop::{self, Mode};
+    use crate::shop::alone;
     use indicatif::{ProgressBar, ProgressStyle};
     let currency = currency.parse().map_err(|error| format!("--currency: {error}"))?;
     let size = std::fs::metadata(file).map_err(|error| format!("{}: {error}", file.display()))?.len();
-    let shop = shop::open(settings, Mode::Beside).await?;
+    let products = alone::products(settings).await?;
     let style = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {msg} {elapsed}")
         .map_err(|error| error.to_string())?;
     let bar = ProgressBar::new(size).with_style(style);
@@ -24,7 +24,7 @@ pub(crate) async fn products(
         shown.set_position(bytes);
         shown.set_message(format!("{rows} rows"));
     };
-    let report = shop.products.import_file(file, format.parse()?, currency, dry_run, progress).await?;
+    let report = products.import_file(file, format.parse()?, currency, dry_run, progress).await?;
     bar.finish();
     println!(
         "{} rows: {} products created, {} updated, {} unchanged",

@@ -4,7 +4,10 @@ pub(crate) mod import;
 pub(crate) mod serve;
 pub(crate) mod users;
 
-use crate::{settings::Settings, shop};
+use crate::{
+    settings::{Settings, listed},
+    shop,
+};
 use database::Location;
 
 /// Why a command failed, as a sentence for whoever typed it.
@@ -35,7 +38,8 @@ impl From<host::StartError> for Failed {
 pub(crate) fn migrate(settings: &Settings, check: bool) -> Result<(), Failed> {
     let mut due = 0;
     settings.make_data_dir()?;
-    for shop::Domain { name, location, migrations } in shop::domains(settings) {
+    let domains = with_tables(settings)?;
+    for shop::Domain { name, location, migrations } in domains {
         let failed = |error: database::Error| format!("{name}: {error}");
         let names =
             if check { database::pending(&location, migrations) } else { database::migrate(&location, migrations) };
@@ -50,8 +54,18 @@ pub(crate) fn migrate(settings: &Settings, check: bool) -> Result<(), Failed> {
     if check && due > 0 { Err(format!("{due} migrations are pending").into()) } else { Ok(()) }
 }
 
-pub(crate) fn database_init(settings: &Settings, admin_url: &str) -> Result<(), Failed> {
+/// The domains that are here, for a command that is about their tables.
+fn with_tables(settings: &Settings) -> Result<Vec<shop::Domain>, Failed> {
     let domains = shop::domains(settings);
+    if domains.is_empty() {
+        let here = listed(settings.here.iter().copied());
+        return Err(format!("no domain is here ({here}), so there are no tables: name one with --only").into());
+    }
+    Ok(domains)
+}
+
+pub(crate) fn database_init(settings: &Settings, admin_url: &str) -> Result<(), Failed> {
+    let domains = with_tables(settings)?;
     let shared: Vec<_> =
         domains.iter().filter(|domain| matches!(&domain.location, Location::Postgres { role: Some(_), .. })).collect();
     let Some(first) = shared.first() else {

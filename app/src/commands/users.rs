@@ -9,10 +9,11 @@ pub(crate) async fn create_admin(
     name: &str,
     password_stdin: bool,
 ) -> Result<(), Failed> {
-    use crate::shop::{self, Mode};
+    use crate::{settings::ModuleName, shop::alone};
+    let settings = settings.about(ModuleName::Users)?;
     let password = password(password_stdin)?;
-    let shop = shop::open(settings, Mode::Beside).await?;
-    let new = shop.users.create_administrator(email, &password, name).await?;
+    let users = alone::users(&settings).await?;
+    let new = users.create_administrator(email, &password, name).await?;
     println!(
         "{email} {}",
         if new {
