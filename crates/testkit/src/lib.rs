@@ -15,7 +15,7 @@ mod wait;
 pub use actor::{Actor, Answer, Request};
 pub use goods::{Cart, Goods, address, pay, product};
 pub use metrics::Counters;
-pub use shop::{Backend, Options, Shop};
+pub use shop::{Backend, Options, Shop, database};
 pub use wait::until;
 
 /// A word that no other test uses.

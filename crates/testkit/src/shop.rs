@@ -36,6 +36,14 @@ pub(crate) fn cluster() -> String {
     env::var("CLEAVE_TEST_POSTGRES").expect("CLEAVE_TEST_POSTGRES is not set: run `cargo xtask test`")
 }
 
+/// The URL of a new PostgreSQL database, empty.
+pub fn database() -> String {
+    let name = crate::unique("shop").replace('-', "_");
+    let mut admin = PgConnection::establish(&cluster()).expect("the cluster made for tests answers");
+    admin.batch_execute(&format!("CREATE DATABASE {name}")).expect("a database can be made");
+    format!("{}/{name}", cluster().rsplit_once('/').expect("a URL with a database").0)
+}
+
 /// How a shop differs from the usual one.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -85,10 +93,7 @@ impl Shop {
             ("CLEAVE__LOG__FILTER".to_owned(), env::var("CLEAVE_TEST_LOG").unwrap_or_else(|_| "warn".to_owned())),
         ];
         let database = (backend == Backend::Postgres).then(|| {
-            let name = crate::unique("shop").replace('-', "_");
-            let mut admin = PgConnection::establish(&cluster()).expect("the cluster made for tests answers");
-            admin.batch_execute(&format!("CREATE DATABASE {name}")).expect("a database can be made");
-            let url = format!("{}/{name}", cluster().rsplit_once('/').expect("a URL with a database").0);
+            let url = database();
             env.push(("CLEAVE__DATABASE__URL".to_owned(), url.clone()));
             url
         });
@@ -129,6 +134,11 @@ impl Shop {
         let done = child.wait_with_output().expect("it ends");
         assert!(done.status.success(), "cleave {args:?} failed");
         String::from_utf8_lossy(&done.stdout).into_owned()
+    }
+
+    /// A setting, as environment, from the next start or command on.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.env.push((name.to_owned(), value.to_owned()));
     }
 
     /// Starts the server again on the same data.
