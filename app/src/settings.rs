@@ -1,16 +1,17 @@
 //! The settings of the whole shop: a section a concern, read by the crate that owns it. One file serves every process
 //! of a shop: `--only` says which modules a process is about.
+mod calls;
 mod here;
 mod module;
 mod modules;
 mod place;
 
+use calls::CallSettings;
 use database::Location;
-use guard::Limits;
 use host::{GrpcSettings, HttpSettings, LogSettings, Masked, Problems, Source, Tree};
 pub(crate) use module::{ModuleName, listed};
 pub(crate) use modules::{Modules, Placed};
-pub(crate) use place::{HttpAddress, Place, Remote};
+pub(crate) use place::{HttpAddress, Place, Reach, Remote};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeSet,
@@ -31,7 +32,7 @@ pub(crate) struct Settings {
     #[serde(skip)]
     pub here: BTreeSet<ModuleName>,
     pub grpc: GrpcSettings,
-    pub calls: Limits,
+    pub calls: CallSettings,
     #[cfg(feature = "users")]
     pub users: users::Settings,
     #[cfg(feature = "products")]
@@ -118,9 +119,7 @@ impl Settings {
         let modules = tree
             .take::<modules::Written>("modules")
             .and_then(|written| written.parse(plaintext, &mut |problem| tree.complain(problem)));
-        let calls = checked(tree, "calls", |calls: &Limits| {
-            none_at_zero(&[("calls.outbound", calls.outbound), ("calls.inbound", calls.inbound)])
-        });
+        let calls = checked(tree, "calls", CallSettings::problems);
         #[cfg(feature = "users")]
         let users = tree.take("users");
         #[cfg(feature = "products")]

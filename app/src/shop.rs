@@ -1,13 +1,14 @@
-//! What this build has: domains, their databases and routes; [`local`] wires them, [`alone`] opens one by itself.
+//! What this build has: domains, their databases and routes; [`open`] wires those that are here, [`alone`] opens one by
+//! itself.
 use crate::settings::{ModuleName, Settings};
 use database::{Location, Migrations};
 use web::Route;
 
 pub(crate) mod alone;
-#[cfg(all(feature = "users", feature = "products", feature = "orders", feature = "storefront"))]
-mod local;
-#[cfg(all(feature = "users", feature = "products", feature = "orders", feature = "storefront"))]
-pub(crate) use local::{Shop, open};
+mod open;
+mod wiring;
+
+pub(crate) use open::{Shop, open};
 
 /// A domain as its database sees it.
 pub(crate) struct Domain {
@@ -82,24 +83,3 @@ pub(crate) fn prepare(settings: &Settings) -> Result<(), String> {
     }
     Ok(())
 }
-
-/// A build with fewer domains has neighbours out of reach: there is nobody to ask while `place` knows only "local".
-#[cfg(not(all(feature = "users", feature = "products", feature = "orders", feature = "storefront")))]
-mod missing {
-    use super::Settings;
-    use std::sync::Arc;
-
-    pub(crate) struct Shop {
-        pub modules: Vec<web::Module>,
-        pub verify: Arc<dyn web::Verify>,
-        #[cfg(feature = "users")]
-        pub users: users::Users,
-    }
-    pub(crate) async fn open(settings: &Settings) -> Result<Shop, String> {
-        super::prepare(settings)?;
-        Err("this build has not all domains, and `place` knows only \"local\": there is nobody to ask for the others"
-            .into())
-    }
-}
-#[cfg(not(all(feature = "users", feature = "products", feature = "orders", feature = "storefront")))]
-pub(crate) use missing::open;

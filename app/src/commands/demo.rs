@@ -47,12 +47,14 @@ mod full {
         settings.payments.providers = vec!["manual".into(), "test".into()];
         refuse_others(&settings.http.listen)?;
         let metrics = host::start_metrics()?;
-        let shop = shop::open(&settings).await?;
+        let mut shop = shop::open(&settings).await?;
         seed(&shop).await?;
         let server = Server {
             modules: shop.modules.clone(),
             verify: shop.verify.clone(),
             settings: settings.http.clone(),
+            grpc: shop.grpc.take(),
+            neighbours: std::mem::take(&mut shop.neighbours),
             openapi: document(),
             metrics,
             extra: |config| {
@@ -74,18 +76,21 @@ mod full {
 
     /// Once; the administrator comes last, so that a start that was broken off begins again.
     async fn seed(shop: &Shop) -> Result<(), Failed> {
-        if shop.users.has_administrator().await.map_err(|error| error.to_string())? {
+        let (Some(users), Some(products)) = (&shop.users, &shop.products) else {
+            return Err("the demonstration needs users and products here".into());
+        };
+        if users.has_administrator().await.map_err(|error| error.to_string())? {
             return Ok(());
         }
         let read = |text: &str| serde_json::from_str::<Vec<Value>>(text).map_err(|error| error.to_string());
-        shop.products.seed(read(CATALOGUE)?, read(CATEGORIES)?).await?;
+        products.seed(read(CATALOGUE)?, read(CATEGORIES)?).await?;
         let (email, password) = CUSTOMER;
-        match shop.users.create_customer(email, password, "Ada").await {
+        match users.create_customer(email, password, "Ada").await {
             Ok(()) => (),
             Err(why) => tracing::info!(why, "the customer of the demonstration is there already"),
         }
         let (email, password) = ADMIN;
-        shop.users.create_administrator(email, password, "Administrator").await?;
+        users.create_administrator(email, password, "Administrator").await?;
         Ok(())
     }
 

@@ -7,17 +7,23 @@ pub(crate) async fn run(settings: &Settings) -> Result<(), Failed> {
     settings.served()?;
     // Before any database is opened: its measures are taken hold of there.
     let metrics = host::start_metrics()?;
-    let shop = shop::open(settings).await?;
+    let mut shop = shop::open(settings).await?;
     #[cfg(feature = "users")]
-    match shop.users.has_administrator().await {
-        Ok(true) => (),
-        Ok(false) => tracing::warn!("there is no administrator yet: cleave users create-admin --email you@example.com"),
-        Err(error) => tracing::warn!(%error, "cannot tell whether there is an administrator"),
+    if let Some(users) = &shop.users {
+        match users.has_administrator().await {
+            Ok(true) => (),
+            Ok(false) => {
+                tracing::warn!("there is no administrator yet: cleave users create-admin --email you@example.com");
+            }
+            Err(error) => tracing::warn!(%error, "cannot tell whether there is an administrator"),
+        }
     }
     let server = Server {
         modules: shop.modules.clone(),
         verify: shop.verify.clone(),
         settings: settings.http.clone(),
+        grpc: shop.grpc.take(),
+        neighbours: std::mem::take(&mut shop.neighbours),
         openapi: document(),
         metrics,
         extra: |_| (),

@@ -2,10 +2,13 @@
 //!
 //! `caller -> Outbound -> (nothing, or a wire) -> Inbound -> service`. Both halves run on both paths, so policy cannot
 //! exist on one only. It never looks into a request: whose an order is, the domain decides.
+mod verify;
+
+pub use verify::{Unverified, Verify};
+
 use kernel::{
     Call, CallError, Clock, Effect, Failure, Handle, Invoke, Method, Needs, Outcome, Peer, Principal, Spec, Time, To,
 };
-use serde::{Deserialize, Serialize};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -16,8 +19,7 @@ use tracing::Instrument;
 const BUSY: Failure = Failure::Unavailable { retry_after: Some(Duration::from_secs(1)) };
 
 /// How many calls at once. Beyond it a call is refused at once, without effect, rather than queued.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Per handle: what one module may ask of one trait at once.
     pub outbound: usize,
@@ -46,7 +48,7 @@ impl<N> Outbound<N> {
 
 impl<M: Method, N: Invoke<M>> Invoke<M> for Outbound<N> {
     async fn invoke(&self, call: Call, request: M::Request) -> Outcome<M> {
-        let call = leave(call, self.peer.clone(), M::key(&request))?;
+        let call = leave(call, M::SPEC, self.peer.clone(), M::key(&request))?;
         let _permit = self.limit.try_acquire().map_err(|_| BUSY)?;
         let span = tracing::debug_span!("call", service = M::SPEC.service, method = M::SPEC.method);
         let (started, deadline) = (Instant::now(), call.deadline);
@@ -83,6 +85,13 @@ pub struct Inbound<N> {
     limit: Arc<Semaphore>,
 }
 
+impl<N> Inbound<N> {
+    /// Whether `peer` may call this trait at all: a wire asks before it reads what the peer sends.
+    pub fn lists(&self, peer: &Peer) -> bool {
+        self.peers.contains(peer)
+    }
+}
+
 impl<M: Method, N: Invoke<M> + Clone> Invoke<M> for Inbound<N> {
     async fn invoke(&self, call: Call, request: M::Request) -> Outcome<M> {
         admit(M::SPEC, &self.peers, &call, self.clock.now())?;
@@ -103,11 +112,17 @@ impl<M: Method, N: Invoke<M> + Clone> Invoke<M> for Inbound<N> {
     }
 }
 
-/// A hop leaves the callee less than the caller has, so that an answer at the last moment still arrives.
+/// A hop leaves the callee less than the caller has, so that an answer at the last moment still arrives. Who the caller
+/// acts for goes along only where the method asks for a user: the rest goes by the peer's right alone, and a token that
+/// runs out on the way stops nothing. A guest's cart is the edge's matter and goes nowhere.
 #[expect(clippy::disallowed_methods, reason = "a handle says which module it was handed to")]
-fn leave(mut call: Call, peer: Peer, key: Option<kernel::Key>) -> Result<Call, Failure> {
+fn leave(mut call: Call, spec: &Spec, peer: Peer, key: Option<kernel::Key>) -> Result<Call, Failure> {
     let left = call.time_left().ok_or(Failure::UNAVAILABLE)?;
     call.deadline -= (left / 20).min(Duration::from_millis(50));
+    let for_a_user = matches!(spec.needs, Needs::User | Needs::Permission(_));
+    if !(for_a_user && matches!(call.principal, Principal::User(_))) {
+        call.principal = Principal::Anonymous;
+    }
     Ok(call.from_peer(peer, key))
 }
 

@@ -1,9 +1,20 @@
-//! `[grpc]`: how modules of different processes speak to each other.
+//! `[grpc]`: how modules of different processes speak to each other. The listener beside HTTP's, the neighbours that this
+//! process asks, and a look at the certificates now and then.
+use crate::server::{StartError, bind};
+use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use std::{
     net::{SocketAddr, ToSocketAddrs},
     path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
 };
+use tokio::{
+    sync::{Mutex, watch},
+    task::JoinHandle,
+    time::{MissedTickBehavior, interval},
+};
+use wire::{Link, Services, tls::Certificates};
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -73,6 +84,111 @@ impl GrpcSettings {
         ];
         problems.extend(seconds.iter().filter(|(_, n)| *n == 0).map(|(name, _)| format!("grpc.{name}: at least 1")));
         problems
+    }
+}
+
+/// What neighbours find here.
+pub struct Grpc {
+    pub settings: GrpcSettings,
+    pub services: Services,
+    /// `None`: in plain text.
+    pub certificates: Option<Arc<Certificates>>,
+}
+
+impl Grpc {
+    /// Listens, and serves until `stopping`: then takes nothing new and ends what runs.
+    pub(crate) fn start(
+        self,
+        mut stopping: watch::Receiver<bool>,
+    ) -> Result<(SocketAddr, JoinHandle<std::io::Result<()>>), StartError> {
+        let listener = bind(&self.settings.listen)?;
+        let address = listener.local_addr()?;
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let stop = async move {
+            let _ = stopping.wait_for(|stopping| *stopping).await; // or nobody is left to say so
+        };
+        Ok((address, tokio::spawn(self.services.serve(listener, self.certificates, stop))))
+    }
+}
+
+/// Looks for other certificates as long as anybody holds these.
+pub fn keep_reading(certificates: &Arc<Certificates>, every: Duration) {
+    let held = Arc::downgrade(certificates);
+    tokio::spawn(async move {
+        let mut turns = interval(every);
+        turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        turns.tick().await;
+        loop {
+            turns.tick().await;
+            let Some(certificates) = held.upgrade() else { return };
+            // Files are few and small, but a disk may be slow.
+            let look = tokio::task::spawn_blocking(move || {
+                let looked = certificates.reload();
+                let (file, at) = certificates.expires();
+                metrics::gauge!("cleave_certificate_expires_timestamp_seconds").set(at.seconds() as f64);
+                (looked, file, at)
+            });
+            match look.await {
+                Ok((Ok(true), file, at)) => {
+                    tracing::info!(first_to_expire = file, expires = %at, "other certificates are in use")
+                }
+                Ok((Ok(false), ..)) => (),
+                Ok((Err(bad), ..)) => tracing::error!(%bad, "the certificates in use stay"),
+                Err(panicked) => tracing::error!(%panicked, "the certificates in use stay"),
+            }
+        }
+    });
+}
+
+/// A domain that runs elsewhere, as a module of this process asks it.
+pub struct Neighbour {
+    pub link: Arc<Link>,
+    /// One of its traits.
+    pub service: &'static str,
+}
+
+/// How long a neighbour may take to say that it is there, and how long that is believed.
+const ASK: Duration = Duration::from_secs(1);
+const BELIEVE: Duration = Duration::from_secs(1);
+
+/// Whom this process asks, and who of them is out of reach.
+pub(crate) struct Neighbours {
+    all: Vec<Neighbour>,
+    /// Held while they are asked: whoever comes meanwhile hears the same.
+    known: Mutex<Option<(Instant, Vec<&'static str>)>>,
+}
+
+impl Neighbours {
+    pub(crate) fn new(all: Vec<Neighbour>) -> Arc<Self> {
+        Arc::new(Self { all, known: Mutex::new(None) })
+    }
+
+    /// The domains that do not answer, each once, in order.
+    pub(crate) async fn unreachable(&self) -> Vec<&'static str> {
+        let mut known = self.known.lock().await;
+        if let Some((at, unreachable)) = &*known
+            && at.elapsed() < BELIEVE
+        {
+            return unreachable.clone();
+        }
+        let before = known.take().map(|(_, unreachable)| unreachable).unwrap_or_default();
+        let before_holds = |domain| before.contains(&domain);
+        let asked = self.all.iter().map(|neighbour| async move {
+            let domain = neighbour.link.callee();
+            let why = neighbour.link.probe(neighbour.service, ASK).await.err()?;
+            if !before_holds(domain) {
+                tracing::warn!(domain, from = %neighbour.link.peer().0, why, "out of reach");
+            }
+            Some(domain)
+        });
+        let mut unreachable: Vec<_> = join_all(asked).await.into_iter().flatten().collect();
+        unreachable.sort_unstable();
+        unreachable.dedup();
+        for back in before.iter().filter(|domain| !unreachable.contains(domain)) {
+            tracing::info!(domain = back, "in reach again");
+        }
+        *known = Some((Instant::now(), unreachable.clone()));
+        unreachable
     }
 }
 

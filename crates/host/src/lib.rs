@@ -8,7 +8,7 @@ mod server;
 mod settings;
 mod telemetry;
 
-pub use grpc::GrpcSettings;
+pub use grpc::{Grpc, GrpcSettings, Neighbour, keep_reading};
 pub use keys::KeyRing;
 pub use server::{HttpSettings, Server, StartError};
 pub use settings::{Masked, Problems, Source, Tree};

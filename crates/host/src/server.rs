@@ -1,9 +1,10 @@
 //! The listeners: the shop's own, and one for operators; graceful stop.
 use crate::{
     docs,
+    grpc::{Grpc, Neighbour, Neighbours},
     telemetry::{Metrics, UPKEEP},
 };
-use ::web::{Module, Problem, Tasks, Tries, Verify, edge, plain};
+use ::web::{Module, Problem, Tasks, Tries, edge, plain};
 use actix_web::{
     App, HttpResponse, HttpServer,
     dev::ServerHandle,
@@ -11,6 +12,7 @@ use actix_web::{
     web::{self, Data},
 };
 use database::Database;
+use guard::Verify;
 use kernel::Code;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -95,6 +97,10 @@ pub struct Server {
     pub modules: Vec<Module>,
     pub verify: Arc<dyn Verify>,
     pub settings: HttpSettings,
+    /// The listener for neighbours, where they ask here.
+    pub grpc: Option<Grpc>,
+    /// Whom the modules ask elsewhere.
+    pub neighbours: Vec<Neighbour>,
     /// The OpenAPI document.
     pub openapi: String,
     pub metrics: Metrics,
@@ -129,11 +135,13 @@ impl Server {
             }
         });
         let internal_address = internal.as_ref().map(TcpListener::local_addr).transpose()?;
-        let server = self.shop(listener, stopping.clone())?;
+        let neighbours = Neighbours::new(std::mem::take(&mut self.neighbours));
+        let grpc = self.grpc.take().map(|grpc| grpc.start(stopping.clone())).transpose()?;
+        let server = self.shop(listener, &neighbours, stopping.clone())?;
         handles.push(server.handle());
         servers.push(tokio::spawn(server));
         if let Some(internal) = internal {
-            let server = operators(internal, metrics, databases.clone(), stopping.clone())?;
+            let server = operators(internal, metrics, databases.clone(), &neighbours, stopping.clone())?;
             handles.push(server.handle());
             servers.push(tokio::spawn(server));
         }
@@ -142,9 +150,18 @@ impl Server {
         if let Some(address) = internal_address {
             say(&format!("metrics on http://{address}/metrics"))?;
         }
+        let grpc = match grpc {
+            Some((address, serving)) => {
+                say(&format!("grpc on {address}"))?;
+                Some(serving)
+            }
+            None => None,
+        };
         if let Some(greeting) = greeting {
             say(&greeting(address))?;
         }
+        // Said at once, with the reason, to whoever starts it: certificates that do not fit show only now.
+        tokio::spawn(async move { neighbours.unreachable().await });
 
         told_to_stop().await?;
         // Not ready from now on, and no worker begins another turn.
@@ -155,6 +172,11 @@ impl Server {
         let stopped = futures(handles.iter().map(|handle| handle.stop(true)));
         if timeout_at(by, stopped).await.is_err() {
             tracing::warn!("some requests did not end in time");
+        }
+        if let Some(serving) = grpc
+            && timeout_at(by, serving).await.is_err()
+        {
+            tracing::warn!("some calls of neighbours did not end in time");
         }
         for worker in workers {
             let _ = timeout_at(by, worker).await; // a turn that does not end is begun again some day
@@ -174,8 +196,10 @@ impl Server {
     fn shop(
         self,
         listener: TcpListener,
+        neighbours: &Arc<Neighbours>,
         stopping: watch::Receiver<bool>,
     ) -> Result<actix_web::dev::Server, StartError> {
+        let neighbours = Arc::clone(neighbours);
         let Self { modules, verify, settings, openapi, extra, .. } = self;
         let verify: Data<dyn Verify> = Data::from(verify);
         let openapi = web::Bytes::from(openapi);
@@ -189,12 +213,12 @@ impl Server {
         let app = move || {
             let (modules, verify, openapi, databases) =
                 (modules.clone(), verify.clone(), openapi.clone(), databases.clone());
-            let (tries, stopping) = (tries.clone(), stopping.clone());
+            let (tries, neighbours, stopping) = (tries.clone(), neighbours.clone(), stopping.clone());
             App::new()
                 .app_data(verify)
                 .app_data(tries)
                 .configure(move |config| {
-                    health(databases, stopping, config);
+                    health(databases, neighbours, stopping, config);
                     docs::configure(openapi, config);
                     modules.iter().for_each(|module| module.configure(config));
                     extra(config);
@@ -234,7 +258,7 @@ async fn futures(all: impl Iterator<Item = impl Future<Output = ()>>) {
     }
 }
 
-fn bind(address: &str) -> Result<TcpListener, StartError> {
+pub(crate) fn bind(address: &str) -> Result<TcpListener, StartError> {
     let bound = TcpListener::bind(address).and_then(|listener| listener.set_nonblocking(true).map(|()| listener));
     bound.map_err(|source| StartError::Bind { address: address.to_owned(), source })
 }
@@ -280,10 +304,16 @@ async fn not_served() -> Result<HttpResponse, Problem> {
     Err(Code::NotServedHere.into())
 }
 
-/// Alive: the process answers. Ready: its databases do too.
-fn health(databases: Vec<Database>, stopping: watch::Receiver<bool>, config: &mut web::ServiceConfig) {
+/// Alive: the process answers. Ready: its databases do too. A neighbour out of reach is told, and no reason to be taken
+/// out of rotation: what does not need it goes on.
+fn health(
+    databases: Vec<Database>,
+    neighbours: Arc<Neighbours>,
+    stopping: watch::Receiver<bool>,
+    config: &mut web::ServiceConfig,
+) {
     let ready = move || {
-        let (databases, stopping) = (databases.clone(), stopping.clone());
+        let (databases, neighbours, stopping) = (databases.clone(), neighbours.clone(), stopping.clone());
         async move {
             if *stopping.borrow() {
                 return HttpResponse::ServiceUnavailable().json(serde_json::json!({ "status": "stopping" }));
@@ -296,7 +326,12 @@ fn health(databases: Vec<Database>, stopping: watch::Receiver<bool>, config: &mu
                 }
             }
             if down.is_empty() {
-                HttpResponse::Ok().json(serde_json::json!({ "status": "ready" }))
+                let mut ready = serde_json::json!({ "status": "ready" });
+                let unreachable = neighbours.unreachable().await;
+                if !unreachable.is_empty() {
+                    ready["unreachable"] = serde_json::json!(unreachable);
+                }
+                HttpResponse::Ok().json(ready)
             } else {
                 HttpResponse::ServiceUnavailable().json(serde_json::json!({ "status": "not ready", "databases": down }))
             }
@@ -311,16 +346,19 @@ fn operators(
     listener: TcpListener,
     metrics: Metrics,
     databases: Vec<Database>,
+    neighbours: &Arc<Neighbours>,
     stopping: watch::Receiver<bool>,
 ) -> Result<actix_web::dev::Server, StartError> {
+    let neighbours = Arc::clone(neighbours);
     let app = move || {
-        let (metrics, databases, stopping) = (metrics.clone(), databases.clone(), stopping.clone());
+        let (metrics, databases, neighbours, stopping) =
+            (metrics.clone(), databases.clone(), neighbours.clone(), stopping.clone());
         let render = move || {
             let text = metrics.render();
             async move { HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(text) }
         };
         App::new()
-            .configure(move |config| health(databases, stopping, config))
+            .configure(move |config| health(databases, neighbours, stopping, config))
             .service(plain("/metrics", render))
             .default_service(web::to(not_served))
             .wrap(from_fn(edge))

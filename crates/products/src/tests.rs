@@ -167,9 +167,9 @@ async fn a_reservation_from_hold_to_shipment() {
         stock.reserve(&call(), first.clone()).await.unwrap();
         assert_eq!(levels().await, (5, 3));
         let short = stock.reserve(&call(), reserve(&[(red, 3, 2000)], 600)).await.unwrap_err().split();
-        assert_eq!(short, Ok(ReserveError::OutOfStock(vec![Short { variant: red, available: 2 }])));
+        assert_eq!(short, Ok(ReserveError::OutOfStock { short: vec![Short { variant: red, available: 2 }] }));
         let moved = stock.reserve(&call(), reserve(&[(red, 1, 1999)], 600)).await.unwrap_err().split();
-        assert!(matches!(moved, Ok(ReserveError::Changed(prices)) if prices[0].price == Minor::new(2000).ok()));
+        assert!(matches!(moved, Ok(ReserveError::Changed { prices }) if prices[0].price == Minor::new(2000).ok()));
         stock.confirm(&call(), id).await.unwrap();
         stock.confirm(&call(), id).await.unwrap();
         stock.ship(&call(), id).await.unwrap();

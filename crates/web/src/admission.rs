@@ -10,10 +10,8 @@ use actix_web::{
     middleware::Next,
     web::Data,
 };
-use kernel::{
-    Call, CartKey, Clock, Code, Failure, Needs, Principal, async_trait,
-    token::{Rejected, Verified},
-};
+use guard::{Unverified, Verify};
+use kernel::{Call, CartKey, Code, Needs, Principal, token::Rejected};
 use sha2::{Digest, Sha256};
 use std::{
     future::{Ready, ready},
@@ -23,20 +21,6 @@ use std::{
 
 /// How long a request may take, all of its calls included.
 const PATIENCE: Duration = Duration::from_secs(15);
-
-/// Why a token was not believed, or could not be looked at.
-#[derive(Debug)]
-pub enum Unverified {
-    Rejected(Rejected),
-    Failure(Failure),
-}
-
-/// Checks access tokens; `host` gives one that knows users' published keys.
-#[async_trait]
-pub trait Verify: Send + Sync + 'static {
-    async fn verify(&self, token: &str) -> Result<Verified, Unverified>;
-    fn clock(&self) -> &dyn Clock;
-}
 
 /// The admitted caller of a handler.
 #[derive(Clone)]

@@ -256,11 +256,11 @@ impl Run {
     async fn not_reserved(&self, held: Held, order: &FullOrder, error: CallError<ReserveError>) -> CheckoutError {
         let place = |variant| order.lines.iter().position(|line| line.variant == variant).unwrap_or_default();
         let (answer, moved) = match error.split() {
-            Ok(ReserveError::OutOfStock(short)) => (
+            Ok(ReserveError::OutOfStock { short }) => (
                 CheckoutError::OutOfStock(short.into_iter().map(|short| (place(short.variant), short)).collect()),
                 Vec::new(),
             ),
-            Ok(ReserveError::Changed(moved)) => {
+            Ok(ReserveError::Changed { prices: moved }) => {
                 let answer = CheckoutError::Changed(moved.iter().map(|now| (place(now.variant), *now)).collect());
                 (answer, moved)
             }

@@ -181,7 +181,7 @@ impl Service {
     }
     async fn quotes(&self, call: &Call, variants: Vec<VariantId>) -> Result<Vec<products_api::Quote>, Error> {
         self.neighbours.catalogue.quote(call, variants).await.map_err(|error| match error.split() {
-            Ok(products_api::TooMany) => Error::TooMany("/lines"),
+            Ok(products_api::QuoteError::TooMany) => Error::TooMany("/lines"),
             Err(failure) => Error::Neighbour(failure),
         })
     }

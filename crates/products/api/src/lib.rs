@@ -33,7 +33,7 @@ pub type ReservationId = Id<Reservation>;
 pub trait Catalogue {
     /// At most [`MAX_LINES`] ids. What is not known is left out.
     #[read(Peer)]
-    async fn quote(&self, call: &Call, variants: Vec<VariantId>) -> Result<Vec<Quote>, CallError<TooMany>>;
+    async fn quote(&self, call: &Call, variants: Vec<VariantId>) -> Result<Vec<Quote>, CallError<QuoteError>>;
     /// An active product by its slug, with what is available now.
     #[read(Peer)]
     async fn page(&self, call: &Call, slug: String) -> Result<Option<ProductPage>, CallError<Infallible>>;
@@ -60,9 +60,11 @@ pub trait Stock {
 /// The most variants or lines that one call takes.
 pub const MAX_LINES: usize = 1000;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("more than {MAX_LINES} at once")]
-pub struct TooMany;
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum QuoteError {
+    #[error("more than {MAX_LINES} at once")]
+    TooMany,
+}
 
 /// What a variant is and costs today.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,13 +94,26 @@ pub struct ProductPage {
     pub title: String,
     /// Sanitised HTML.
     pub description: String,
-    /// Name and values, in the shop's order.
-    pub options: Vec<(String, Vec<String>)>,
+    /// In the shop's order.
+    pub options: Vec<PageOption>,
     pub categories: Vec<String>,
     pub tags: Vec<String>,
-    /// Address and alternative text.
-    pub images: Vec<(String, String)>,
+    pub images: Vec<PageImage>,
     pub variants: Vec<PageVariant>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageOption {
+    pub name: String,
+    pub values: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageImage {
+    /// Its address.
+    pub src: String,
+    /// Alternative text.
+    pub alt: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,11 +153,11 @@ impl Keyed for Reserve {
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReserveError {
-    #[error("not enough is left of {} variants", .0.len())]
-    OutOfStock(Vec<Short>),
+    #[error("not enough is left of {} variants", .short.len())]
+    OutOfStock { short: Vec<Short> },
     /// A price moved, or a variant is no longer sold. Nothing is held.
-    #[error("{} prices have moved", .0.len())]
-    Changed(Vec<PriceNow>),
+    #[error("{} prices have moved", .prices.len())]
+    Changed { prices: Vec<PriceNow> },
     /// It was released or has expired before.
     #[error("the reservation is over")]
     Over,

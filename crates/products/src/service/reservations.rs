@@ -40,7 +40,7 @@ impl Service {
         let now = self.now();
         let attempt = |request: Reserve| self.db.write(move |tx: &mut Conn| hold(tx, &request, now, trace));
         let first = attempt(request.clone()).await;
-        let Err(Ended::Domain(ReserveError::OutOfStock(short))) = first else { return first };
+        let Err(Ended::Domain(ReserveError::OutOfStock { short })) = first else { return first };
         // Only now, in a transaction of its own: holds that are past their time may be what is missing.
         let variants: Vec<_> = short.iter().map(|short| short.variant).collect();
         let freed = self.db.write(move |tx: &mut Conn| {
@@ -48,7 +48,7 @@ impl Service {
             expire(tx, &due, now, trace)
         });
         match freed.await? {
-            0 => Err(Ended::Domain(ReserveError::OutOfStock(short))),
+            0 => Err(Ended::Domain(ReserveError::OutOfStock { short })),
             _ => attempt(request).await,
         }
     }
@@ -121,11 +121,11 @@ fn hold(tx: &mut Conn, request: &Reserve, now: Time, trace: Trace) -> Result<(),
     let offers = store::reservations::offers(tx, variants, request.currency)?;
     let moved = changed(request, &offers);
     if !moved.is_empty() {
-        return Err(Ended::Domain(ReserveError::Changed(moved)));
+        return Err(Ended::Domain(ReserveError::Changed { prices: moved }));
     }
     let missing = short(request, &offers);
     if !missing.is_empty() {
-        return Err(Ended::Domain(ReserveError::OutOfStock(missing)));
+        return Err(Ended::Domain(ReserveError::OutOfStock { short: missing }));
     }
     let counted = |variant| offers.get(&variant).is_some_and(|offer| offer.tracked);
     store::reservations::add_lines(tx, id, &request.lines, counted)?;

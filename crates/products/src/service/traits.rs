@@ -7,16 +7,16 @@ use crate::{
 };
 use kernel::{Call, CallError, Failure, async_trait};
 use products_api::{
-    Catalogue, ConfirmError, MAX_LINES, PageVariant, ProductPage, Quote, ReleaseError, ReservationId, Reserve,
-    ReserveError, ShipError, Stock, TooMany, VariantId,
+    Catalogue, ConfirmError, MAX_LINES, PageImage, PageOption, PageVariant, ProductPage, Quote, QuoteError,
+    ReleaseError, ReservationId, Reserve, ReserveError, ShipError, Stock, VariantId,
 };
 use std::convert::Infallible;
 
 #[async_trait]
 impl Catalogue for Service {
-    async fn quote(&self, _: &Call, variants: Vec<VariantId>) -> Result<Vec<Quote>, CallError<TooMany>> {
+    async fn quote(&self, _: &Call, variants: Vec<VariantId>) -> Result<Vec<Quote>, CallError<QuoteError>> {
         if variants.len() > MAX_LINES {
-            return Err(CallError::Domain(TooMany));
+            return Err(CallError::Domain(QuoteError::TooMany));
         }
         Ok(self.db.read(move |conn| store::products::quotes(conn, &variants)).await.map_err(Failure::from)?)
     }
@@ -42,10 +42,14 @@ fn page(product: Product) -> ProductPage {
         slug: product.slug,
         title: product.title,
         description: product.description,
-        options: product.options.into_iter().map(|option| (option.name, option.values)).collect(),
+        options: product
+            .options
+            .into_iter()
+            .map(|option| PageOption { name: option.name, values: option.values })
+            .collect(),
         categories: product.categories,
         tags: product.tags,
-        images: product.images.into_iter().map(|image| (image.src, image.alt)).collect(),
+        images: product.images.into_iter().map(|image| PageImage { src: image.src, alt: image.alt }).collect(),
         variants: product.variants.into_iter().map(variant).collect(),
     }
 }

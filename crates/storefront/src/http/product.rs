@@ -4,7 +4,7 @@ use actix_web::{
     web::{Data, Path},
 };
 use kernel::Money;
-use products_api::{PageVariant, ProductId, ProductPage, VariantId};
+use products_api::{PageImage, PageOption, PageVariant, ProductId, ProductPage, VariantId};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use web::{Caller, Problem};
@@ -22,7 +22,7 @@ pub(crate) struct ProductPageBody {
     options: Vec<OptionBody>,
     categories: Vec<String>,
     tags: Vec<String>,
-    images: Vec<PageImage>,
+    images: Vec<ImageBody>,
     variants: Vec<VariantBody>,
     /// Something of it can be bought now.
     available: bool,
@@ -36,7 +36,8 @@ struct OptionBody {
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
-struct PageImage {
+#[schema(as = PageImage)]
+struct ImageBody {
     src: String,
     alt: String,
 }
@@ -55,7 +56,7 @@ struct VariantBody {
 
 fn body(page: ProductPage) -> ProductPageBody {
     let available = page.variants.iter().any(|variant| variant.available.is_none_or(|pieces| pieces > 0));
-    let names: Vec<String> = page.options.iter().map(|(name, _)| name.clone()).collect();
+    let names: Vec<String> = page.options.iter().map(|option| option.name.clone()).collect();
     let variant = |PageVariant { id, sku, values, prices, available }| {
         let options = names.iter().cloned().zip(values).collect();
         VariantBody { id, sku, options, prices, available }
@@ -67,9 +68,9 @@ fn body(page: ProductPage) -> ProductPageBody {
         description: page.description,
         categories: page.categories,
         tags: page.tags,
-        images: page.images.into_iter().map(|(src, alt)| PageImage { src, alt }).collect(),
+        images: page.images.into_iter().map(|PageImage { src, alt }| ImageBody { src, alt }).collect(),
         variants: page.variants.into_iter().map(variant).collect(),
-        options: page.options.into_iter().map(|(name, values)| OptionBody { name, values }).collect(),
+        options: page.options.into_iter().map(|PageOption { name, values }| OptionBody { name, values }).collect(),
         available,
     }
 }

@@ -1,0 +1,4 @@
+//! Messages and rpcs from the .proto.
+fn main() {
+    wire_build::compile("crate", &["cleave/probe/v1/probe.proto"]);
+}
