@@ -70,7 +70,7 @@ pub(crate) struct Leashed {
     shell: Child,
     leash: Option<ChildStdin>,
     pid: u32,
-    /// Locked only so that a test may share a shop with others.
+    /// Read by whoever starts it only; the lock lets a running shop be shared.
     printed: Mutex<Receiver<String>>,
     /// The server may speak before the shell has told its id.
     heard: Vec<String>,
@@ -94,7 +94,6 @@ impl Leashed {
         }
         let mut shell = shell.spawn().context(format_args!("{name}: cannot start a shell"))?;
         let (sender, printed) = channel();
-        let printed = Mutex::new(printed);
         let stdout = shell.stdout.take().expect("piped");
         // Whatever it prints must be read, or it would wait for us.
         let mut readers = vec![lines(stdout, move |line| drop(sender.send(line.to_owned())))];
@@ -103,7 +102,15 @@ impl Leashed {
             readers.push(lines(stderr, move |line| tell(&name, line)));
         }
         let leash = shell.stdin.take();
-        let mut started = Self { name: name.to_owned(), shell, leash, pid: 0, printed, heard: Vec::new(), readers };
+        let mut started = Self {
+            name: name.to_owned(),
+            shell,
+            leash,
+            pid: 0,
+            printed: Mutex::new(printed),
+            heard: Vec::new(),
+            readers,
+        };
         let [pid] = started.says(["pid "], Duration::from_secs(10))?;
         started.pid = pid.parse().context(format_args!("{name}: no process id"))?;
         Ok(started)
@@ -119,14 +126,14 @@ impl Leashed {
                 return Ok(found.map(|rest| rest.unwrap_or_default().trim().to_owned()));
             };
             let left = patience.saturating_sub(asked.elapsed());
-            let printed = self.printed.get_mut().unwrap_or_else(PoisonError::into_inner);
-            let line = printed.recv_timeout(left).map_err(|why| {
-                let how = match why {
-                    RecvTimeoutError::Timeout => format!("did not say `{}` in time", beginnings[missing]),
-                    RecvTimeoutError::Disconnected => format!("ended before it said `{}`", beginnings[missing]),
-                };
-                Failed(format!("{} {how}", self.name))
-            })?;
+            let line =
+                self.printed.get_mut().unwrap_or_else(PoisonError::into_inner).recv_timeout(left).map_err(|why| {
+                    let how = match why {
+                        RecvTimeoutError::Timeout => format!("did not say `{}` in time", beginnings[missing]),
+                        RecvTimeoutError::Disconnected => format!("ended before it said `{}`", beginnings[missing]),
+                    };
+                    Failed(format!("{} {how}", self.name))
+                })?;
             self.heard.push(line);
         }
     }
