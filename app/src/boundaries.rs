@@ -9,6 +9,8 @@ const GRAPH: &str = include_str!("../../boundaries.toml");
 struct Graph {
     /// Caller, callee, traits.
     calls: BTreeMap<String, BTreeMap<String, Vec<String>>>,
+    /// Listener, teller, events.
+    listens: BTreeMap<String, BTreeMap<String, Vec<String>>>,
 }
 
 /// Every module that can hold a handle; `host` is the process itself, which believes tokens.
@@ -23,14 +25,26 @@ pub(crate) struct MayCall {
     pub name: String,
 }
 
+fn graph() -> Graph {
+    toml::from_str(GRAPH).expect("the graph is checked by `cargo xtask house`")
+}
+
 /// Every caller with every trait that it may call, by caller.
 pub(crate) fn calls() -> impl Iterator<Item = MayCall> {
-    let graph: Graph = toml::from_str(GRAPH).expect("the graph is checked by `cargo xtask house`");
+    let graph = graph();
     MODULES.iter().flat_map(move |caller| {
         let listed = [*caller, "*"].into_iter().filter_map(|key| graph.calls.get(key)).flatten();
         let each = listed.flat_map(|(callee, traits)| traits.iter().map(|name| (callee.clone(), name.clone())));
         each.map(|(callee, name)| MayCall { caller, callee, name }).collect::<Vec<_>>()
     })
+}
+
+/// Every listener with whom it hears, and what.
+pub(crate) fn listens() -> impl Iterator<Item = (String, String, Vec<String>)> {
+    let each = |(listener, tellers): (String, BTreeMap<String, Vec<String>>)| {
+        tellers.into_iter().map(move |(teller, events)| (listener.clone(), teller, events))
+    };
+    graph().listens.into_iter().flat_map(each)
 }
 
 /// The modules that may call trait `name` of `domain`.

@@ -3,9 +3,10 @@ mod boundaries;
 mod commands;
 mod settings;
 mod shop;
+mod topology;
 
 use clap::{Args, Parser, Subcommand};
-use commands::{Failed, database_init, demo, openapi, serve};
+use commands::{Failed, certs, database_init, demo, openapi, serve};
 use settings::{Flags, Settings};
 use std::{path::PathBuf, process::ExitCode};
 
@@ -56,8 +57,13 @@ enum Command {
     /// People.
     #[command(subcommand)]
     Users(UsersCommand),
+    /// Certificates, by which processes of one shop know each other.
+    #[command(subcommand)]
+    Certs(certs::Command),
     /// Print the OpenAPI document.
     Openapi,
+    /// Say who runs where, who may call whom and how everybody is, or write a gateway's configuration.
+    Topology(commands::topology::Form),
     /// Print the settings as they are in effect, secrets masked.
     Config,
 }
@@ -134,7 +140,9 @@ async fn run(cli: Cli) -> Result<(), Failed> {
         Command::Users(UsersCommand::CreateAdmin { email, name, password_stdin }) => {
             commands::users::create_admin(&settings()?, &email, &name, password_stdin).await
         }
+        Command::Certs(command) => certs::run(&settings()?.grpc, command),
         Command::Openapi => openapi(),
+        Command::Topology(form) => commands::topology::run(&settings()?, &form).await,
         Command::Config => commands::config(&settings()?),
     }
 }

@@ -189,3 +189,19 @@ impl Settings {
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::{Flags, Problems, Settings};
+
+    /// As a file and `--only` say.
+    pub(crate) fn read(file: &str, only: &[&str]) -> Result<Settings, Problems> {
+        let held = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(held.path(), file).unwrap();
+        let only = only.iter().map(|name| (*name).to_owned()).collect();
+        Settings::read(&Flags { config: Some(held.path().to_owned()), only, ..Flags::default() })
+    }
+    pub(crate) fn settings(file: &str, only: &[&str]) -> Settings {
+        read(file, only).unwrap_or_else(|problems| panic!("{problems}"))
+    }
+}

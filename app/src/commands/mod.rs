@@ -1,7 +1,9 @@
 //! What the command line can do.
+pub(crate) mod certs;
 pub(crate) mod demo;
 pub(crate) mod import;
 pub(crate) mod serve;
+pub(crate) mod topology;
 pub(crate) mod users;
 
 use crate::{

@@ -58,6 +58,17 @@ impl Settings {
             )
         };
         let mut problems: Vec<String> = lost.into_iter().map(told).collect();
+        let placed = |module: &&ModuleName| {
+            self.modules.domain(**module).is_some_and(|placed| matches!(placed.place, Place::At(_)))
+        };
+        if self.grpc.listen.is_empty()
+            && let Some(module) = self.here.iter().find(placed)
+        {
+            problems.push(format!(
+                "grpc.listen: {module} is here and its neighbours are to ask it at modules.{module}.place, but nothing \
+                 would listen for them: set it to an address such as 0.0.0.0:7400"
+            ));
+        }
         if self.here.is_empty() {
             problems.push("every module of this build is placed elsewhere: say with --only what to serve here".into());
         }
@@ -68,22 +79,16 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::Flags;
+    use crate::settings::testing::read as settings;
     use ModuleName::{Orders, Products, Storefront, Users};
 
-    fn settings(file: &str, only: &[&str]) -> Result<Settings, Problems> {
-        let held = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(held.path(), file).unwrap();
-        let only = only.iter().map(|name| (*name).to_owned()).collect();
-        Settings::read(&Flags { config: Some(held.path().to_owned()), only, ..Flags::default() })
-    }
     fn here(file: &str, only: &[&str]) -> Vec<ModuleName> {
         settings(file, only).unwrap().here.into_iter().collect()
     }
     fn built(modules: &[ModuleName]) -> Vec<ModuleName> {
         modules.iter().copied().filter(|module| module.is_built()).collect()
     }
-    const SPLIT: &str = "[modules]\nusers.place = \"https://users:1\"\nproducts.place = \"dns:a:1,b:1\"\n\
+    const SPLIT: &str = "[grpc]\nlisten = \"127.0.0.1:0\"\n[modules]\nusers.place = \"https://users:1\"\nproducts.place = \"dns:a:1,b:1\"\n\
         orders.place = \"https://orders:1\"\n";
 
     #[test]
@@ -98,6 +103,15 @@ mod tests {
             assert_eq!(process.elsewhere(module), None, "named, so it is here");
             let others = [Users, Products, Orders].into_iter().filter(|other| *other != module);
             assert!(others.into_iter().all(|other| process.elsewhere(other).is_some()));
+        }
+    }
+
+    #[test]
+    fn who_is_asked_from_elsewhere_has_to_listen() {
+        for module in built(&[Users, Products, Orders]) {
+            let deaf = SPLIT.replace("127.0.0.1:0", "");
+            let Problems(told) = settings(&deaf, &[module.as_str()]).unwrap().served().unwrap_err();
+            assert!(told[0].starts_with(&format!("grpc.listen: {module} is here")), "{told:?}");
         }
     }
 

@@ -117,6 +117,19 @@ pub(crate) struct HttpAddress {
     pub endpoint: Endpoint,
 }
 
+impl HttpAddress {
+    /// Where a listener of this machine is found.
+    pub(crate) fn of_listener(listen: &str) -> Option<Self> {
+        let Endpoint { host, port } = Endpoint::parse(listen, None)?;
+        let host = match host.as_str() {
+            "0.0.0.0" => "127.0.0.1".into(),
+            "::" => "::1".into(),
+            _ => host,
+        };
+        Some(Self { tls: false, endpoint: Endpoint { host, port } })
+    }
+}
+
 impl FromStr for HttpAddress {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {

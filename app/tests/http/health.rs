@@ -119,7 +119,7 @@ async fn what_a_browser_guesses_does_no_harm() {
 }
 
 /// `cleave`, apart from any shop.
-fn cleave(args: &[&str], env: &[(&str, &str)]) -> Output {
+pub(crate) fn cleave(args: &[&str], env: &[(&str, &str)]) -> Output {
     let folder = tempfile::tempdir().expect("a folder");
     let mut command = Command::new(BINARY);
     command.args(args).current_dir(folder.path()).envs(env.iter().copied()).stdin(Stdio::null());

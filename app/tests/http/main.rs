@@ -10,6 +10,7 @@ mod limits;
 mod openapi;
 mod orders;
 mod permissions;
+mod placement;
 mod products;
 mod sessions;
 mod stock;

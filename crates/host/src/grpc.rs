@@ -50,24 +50,22 @@ impl Default for GrpcSettings {
 }
 
 impl GrpcSettings {
+    fn listeners(&self) -> std::io::Result<Vec<SocketAddr>> {
+        if self.listen.is_empty() { Ok(Vec::new()) } else { Ok(self.listen.to_socket_addrs()?.collect()) }
+    }
     /// What is wrong with them, a sentence each.
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
-        let addresses = (!self.listen.is_empty()).then(|| self.listen.to_socket_addrs());
-        match addresses {
-            Some(Err(_)) => {
-                problems.push(format!("grpc.listen: `{}` is no address such as 127.0.0.1:7400", self.listen))
+        match self.listeners() {
+            Err(_) => problems.push(format!("grpc.listen: `{}` is no address such as 127.0.0.1:7400", self.listen)),
+            Ok(all) if self.plaintext && !all.iter().all(|address| address.ip().is_loopback()) => {
+                problems.push(format!(
+                    "grpc.plaintext: neighbours are believed without certificates, so grpc.listen has to be on \
+                     127.0.0.1, not on {}",
+                    self.listen
+                ));
             }
-            Some(Ok(mut all)) if self.plaintext => {
-                if !all.all(|address| address.ip().is_loopback()) {
-                    problems.push(format!(
-                        "grpc.plaintext: neighbours are believed without certificates, so grpc.listen has to be on \
-                         127.0.0.1, not on {}",
-                        self.listen
-                    ));
-                }
-            }
-            _ => (),
+            Ok(_) => (),
         }
         let of_a_domain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-._".contains(&b);
         if !(1..=255).contains(&self.trust_domain.len()) || !self.trust_domain.bytes().all(of_a_domain) {

@@ -127,7 +127,7 @@ impl Link {
         let mut grpc = Grpc::new(seat.channel());
         let sent = async {
             if let Err(error) = grpc.ready().await {
-                self.failed(&seat, &error);
+                self.failed(&seat, &tonic::Status::from_error(error.into()));
                 return Sent::Broken(Failure::UNAVAILABLE);
             }
             match grpc.unary(request, PathAndQuery::from_static(path), Raw).await {
@@ -145,9 +145,9 @@ impl Link {
         timeout(left, sent).await.unwrap_or_else(|_| Sent::Broken(lost(spec)))
     }
 
-    fn failed(&self, seat: &Seat, error: &dyn std::error::Error) {
+    fn failed(&self, seat: &Seat, status: &tonic::Status) {
         seat.failed();
-        tracing::debug!(domain = self.callee(), error = status::chain(error), "a call did not come back");
+        tracing::debug!(domain = self.callee(), why = status::why(status), "a call did not come back");
     }
 
     /// Asks whether `service` is served there. `Err` says why not, for an operator.
@@ -163,7 +163,7 @@ impl Link {
                 Err(status) if status.code() == tonic::Code::NotFound => Err(format!("it does not serve {service}")),
                 Err(status) => {
                     seat.failed();
-                    Err(status::chain(&status))
+                    Err(status::why(&status))
                 }
             }
         };

@@ -3,7 +3,6 @@ use guard::{Unverified, Verify, lost};
 use kernel::{Call, Failure, Peer, Principal, Spec, Trace};
 use std::{
     error::Error,
-    fmt::Write,
     time::{Duration, Instant},
 };
 use tonic::{
@@ -56,13 +55,12 @@ pub(crate) fn is_ours(status: &Status) -> bool {
     status.metadata().contains_key(NO_EFFECT) || (status.source().is_none() && said.contains(&status.code()))
 }
 
-/// An error and what caused it, in one line: tonic's own texts stop at "transport error".
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut told = error.to_string();
-    for cause in std::iter::successors(error.source(), |error| (*error).source()) {
-        let _ = write!(told, ": {cause}"); // a String takes it
-    }
-    told
+/// Why, in one line, down to its cause: tonic's own texts stop at "transport error", or tell everything twice.
+pub(crate) fn why(status: &Status) -> String {
+    let causes = std::iter::successors(status.source(), |error| (*error).source()).map(ToString::to_string);
+    let mut told: Vec<String> = causes.collect();
+    told.dedup();
+    if told.is_empty() { format!("{:?}: {}", status.code(), status.message()) } else { told.join(": ") }
 }
 
 pub(crate) fn depart(call: &Call, metadata: &mut MetadataMap) -> Result<(), Failure> {
