@@ -2,7 +2,7 @@
 use crate::{
     acceptance, deps,
     error::Result,
-    house, process, test,
+    house, process, proto, test,
     workspace::{Workspace, cargo_path},
 };
 use std::time::{Duration, Instant};
@@ -28,6 +28,7 @@ pub(crate) async fn run(workspace: &Workspace, arguments: Arguments) -> Result<(
     report.add("clippy", async || cargo(workspace, &clippy).await).await;
     report.add("deps", async || deps::run(workspace)).await;
     report.add("house", async || house::run(workspace)).await;
+    report.add("proto", async || proto::run(workspace)).await;
     let data = workspace.root.join(DATA);
     if data.is_dir() {
         let arguments = acceptance::Arguments::of(data, arguments.profile);

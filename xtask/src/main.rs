@@ -9,8 +9,10 @@ mod ci;
 mod coverage;
 mod deps;
 mod error;
+mod git;
 mod house;
 mod process;
+mod proto;
 mod servers;
 mod test;
 mod up;
@@ -41,6 +43,8 @@ enum Command {
     Deps,
     /// Who depends on whom, against boundaries.toml
     House,
+    /// The contracts between processes: how they are written, and that none breaks who already runs
+    Proto,
     /// Runs the built server on real data and compares its books with the files
     Acceptance(acceptance::Arguments),
 }
@@ -73,6 +77,7 @@ async fn run(command: Command) -> Result<()> {
         Command::Ci(arguments) => ci::run(&workspace, arguments).await,
         Command::Deps => deps::run(&workspace),
         Command::House => house::run(&workspace),
+        Command::Proto => proto::run(&workspace),
         Command::Acceptance(arguments) => acceptance::run(&workspace, arguments).await,
     }
 }
