@@ -16,6 +16,7 @@ mod proto;
 mod servers;
 mod test;
 mod up;
+mod versions;
 mod workspace;
 
 use clap::{Parser, Subcommand};
@@ -45,6 +46,8 @@ enum Command {
     House,
     /// The contracts between processes: how they are written, and that none breaks who already runs
     Proto,
+    /// An older version and this tree as processes of one shop, in every mix
+    Versions(versions::Arguments),
     /// Runs the built server on real data and compares its books with the files
     Acceptance(acceptance::Arguments),
 }
@@ -78,6 +81,7 @@ async fn run(command: Command) -> Result<()> {
         Command::Deps => deps::run(&workspace),
         Command::House => house::run(&workspace),
         Command::Proto => proto::run(&workspace),
+        Command::Versions(arguments) => versions::run(&workspace, arguments).await,
         Command::Acceptance(arguments) => acceptance::run(&workspace, arguments).await,
     }
 }
