@@ -177,7 +177,7 @@ impl Shop<'_> {
             let verdict = if error.is_some() { "FAILED" } else { "ok" };
             println!("{}: {verdict}, {:.1} s", mix.name, started.elapsed().as_secs_f64());
             if let Some(error) = &error {
-                println!("  {error}\n{}", self.said.last_words());
+                println!("  {error}{}", self.said.last_words());
             }
             rows.push(Row { mix: mix.name, database: self.database, worked, error, took: started.elapsed() });
         }
@@ -224,19 +224,19 @@ impl Said {
     }
     fn last_words(&self) -> String {
         let kept = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        kept.iter().map(String::as_str).collect::<Vec<_>>().join("\n")
+        kept.iter().map(|line| format!("\n{line}")).collect()
     }
 }
 
 fn report(rows: &[Row]) -> Result<()> {
     println!("\nin order: {}", STEPS.join(", "));
-    println!("{:<28}{:<10}{:>9}  what worked", "mix", "database", "seconds");
+    println!("{:<30}{:<10}{:>9}  what worked", "mix", "database", "seconds");
     for Row { mix, database, worked, error, took } in rows {
         let told = match error {
             None => format!("all {}", STEPS.len()),
-            Some(error) => format!("FAILED {}: {}", failed_at(*worked), error.lines().next().unwrap_or_default()),
+            Some(_) => format!("FAILED {}", failed_at(*worked)),
         };
-        println!("{mix:<28}{database:<10}{:>9.1}  {told}", took.as_secs_f64());
+        println!("{mix:<30}{database:<10}{:>9.1}  {told}", took.as_secs_f64());
     }
     let failed = rows.iter().filter(|row| row.error.is_some()).count();
     if failed == 0 { Ok(()) } else { Err(format!("{failed} of {} mixes of versions failed", rows.len()).into()) }

@@ -29,7 +29,7 @@ pub(super) async fn product(workspace: &Workspace, commit: &str) -> Result<PathB
     let target = folder.join("target");
     let mut command = Command::new(cargo_path());
     command.current_dir(&worktree.folder).args(["build", "--locked", "--package", PRODUCT, "--bins"]);
-    command.env("CARGO_TARGET_DIR", &target).env("CARGO_PROFILE_DEV_DEBUG", "0").env("CARGO_INCREMENTAL", "0");
+    command.env("CARGO_TARGET_DIR", &target).env("CARGO_INCREMENTAL", "0");
     if !process::run(command, LIMIT).await?.success {
         return Err(format!("package `{PRODUCT}` of {short} does not build").into());
     }

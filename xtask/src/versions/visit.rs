@@ -29,6 +29,7 @@ const REQUEST: Duration = Duration::from_secs(30);
 const NEIGHBOURS: Duration = Duration::from_secs(30);
 const STOCK: i64 = 5;
 const PRICE: i64 = 1999;
+const BUYER: &str = "buyer@shop.example";
 const PASSWORD: &str = "a customer's password";
 
 #[derive(Clone, Copy)]
@@ -135,8 +136,8 @@ impl<'a> Goods<'a> {
         let address = json!({
             "name": "C. Customer", "line1": "Hauptstr. 1", "city": "Berlin", "postal_code": "10115", "country": "DE",
         });
-        let path = format!("/v1/carts/{id}");
-        let ready = customer.ask(Method::PATCH, &path, Some(json!({ "shipping_address": address })), 200).await?;
+        let (path, who) = (format!("/v1/carts/{id}"), json!({ "email": BUYER, "shipping_address": address }));
+        let ready = customer.ask(Method::PATCH, &path, Some(who), 200).await?;
         same(&ready, "/lines/0/unit_price/amount", &json!(PRICE))?;
         Ok(id.into())
     }
