@@ -10,7 +10,7 @@ use std::{
     os::unix::process::CommandExt,
     process::{Child, ChildStdin, Command, Stdio},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         mpsc::{Receiver, RecvTimeoutError, channel},
     },
     thread::{self, JoinHandle},
@@ -70,7 +70,8 @@ pub(crate) struct Leashed {
     shell: Child,
     leash: Option<ChildStdin>,
     pid: u32,
-    printed: Receiver<String>,
+    /// Locked only so that a test may share a shop with others.
+    printed: Mutex<Receiver<String>>,
     /// The server may speak before the shell has told its id.
     heard: Vec<String>,
     readers: Vec<JoinHandle<()>>,
@@ -93,6 +94,7 @@ impl Leashed {
         }
         let mut shell = shell.spawn().context(format_args!("{name}: cannot start a shell"))?;
         let (sender, printed) = channel();
+        let printed = Mutex::new(printed);
         let stdout = shell.stdout.take().expect("piped");
         // Whatever it prints must be read, or it would wait for us.
         let mut readers = vec![lines(stdout, move |line| drop(sender.send(line.to_owned())))];
@@ -117,7 +119,8 @@ impl Leashed {
                 return Ok(found.map(|rest| rest.unwrap_or_default().trim().to_owned()));
             };
             let left = patience.saturating_sub(asked.elapsed());
-            let line = self.printed.recv_timeout(left).map_err(|why| {
+            let printed = self.printed.get_mut().unwrap_or_else(PoisonError::into_inner);
+            let line = printed.recv_timeout(left).map_err(|why| {
                 let how = match why {
                     RecvTimeoutError::Timeout => format!("did not say `{}` in time", beginnings[missing]),
                     RecvTimeoutError::Disconnected => format!("ended before it said `{}`", beginnings[missing]),
