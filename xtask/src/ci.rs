@@ -4,10 +4,9 @@ use crate::{
     error::Result,
     git::Git,
     house, process, proto, test, versions,
-    workspace::{Workspace, cargo_path},
+    workspace::{Workspace, cargo_command},
 };
 use std::time::{Duration, Instant};
-use tokio::process::Command;
 
 const LIMIT: Duration = Duration::from_secs(20 * 60);
 /// Real data lies beside the checkout where there is any: the project commits none of it.
@@ -58,7 +57,7 @@ fn other_version(git: &Git<'_>) -> Result<Result<String, &'static str>> {
 }
 
 async fn cargo(workspace: &Workspace, arguments: &[&str]) -> Result<()> {
-    let mut command = Command::new(cargo_path());
+    let mut command = cargo_command();
     command.current_dir(&workspace.root).args(arguments);
     let ended = process::run(command, LIMIT).await?;
     if ended.success { Ok(()) } else { Err(format!("`cargo {}` failed", arguments.join(" ")).into()) }

@@ -3,14 +3,13 @@ use crate::{
     error::{Context, Result},
     git::Git,
     process,
-    workspace::{PRODUCT, Workspace, cargo_path},
+    workspace::{PRODUCT, Workspace, cargo_command},
 };
 use std::{
     fs,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
-use tokio::process::Command;
 
 const LIMIT: Duration = Duration::from_secs(30 * 60);
 
@@ -27,7 +26,7 @@ pub(super) async fn product(workspace: &Workspace, commit: &str) -> Result<PathB
     let worktree = Worktree::add(workspace, folder.join(&short), commit)?;
     // One for all versions: what they link is mostly the same.
     let target = folder.join("target");
-    let mut command = Command::new(cargo_path());
+    let mut command = cargo_command();
     command.current_dir(&worktree.folder).args(["build", "--locked", "--package", PRODUCT, "--bins"]);
     command.env("CARGO_TARGET_DIR", &target).env("CARGO_INCREMENTAL", "0");
     if !process::run(command, LIMIT).await?.success {
