@@ -11,12 +11,7 @@ mod report;
 mod retail;
 mod shop;
 
-use crate::{
-    error::{Context, Result},
-    process,
-    servers::Postgres,
-    workspace::{PRODUCT, Workspace, cargo_path},
-};
+use crate::{build, error::Result, servers::Postgres, workspace::Workspace};
 use clap::ValueEnum;
 use report::Report;
 use retail::Month;
@@ -25,9 +20,7 @@ use std::{
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
-use tokio::process::Command;
 
-const BUILD: Duration = Duration::from_secs(20 * 60);
 /// One shop, from start to the last comparison.
 const SHOP: Duration = Duration::from_secs(15 * 60);
 
@@ -63,7 +56,7 @@ pub(crate) async fn run(workspace: &Workspace, arguments: Arguments) -> Result<(
     // What is wrong with the files is said before a long build.
     let read = |name: &String| Month::read(&arguments.data.join("online-retail"), name);
     let months = arguments.months.iter().map(read).collect::<Result<Vec<_>>>()?;
-    let binary = build(workspace, &arguments.profile).await?;
+    let binary = build::product(workspace, &arguments.profile).await?;
     let mut failed = Vec::new();
     for (which, name) in [(Which::Sqlite, "sqlite"), (Which::Postgres, "postgres")] {
         if arguments.database != which && arguments.database != Which::Both {
@@ -113,22 +106,4 @@ async fn visit(shop: &Shop, data: &Path, months: &[Month], report: &mut Report) 
     replay::run(&api, months, report).await?;
     println!("{} requests were asked to come back later and did", api.retries());
     Ok(())
-}
-
-async fn build(workspace: &Workspace, profile: &str) -> Result<PathBuf> {
-    println!("building {PRODUCT} (profile {profile})");
-    let started = Instant::now();
-    let mut command = Command::new(cargo_path());
-    command.current_dir(&workspace.root).args(["build", "--package", PRODUCT, "--bins", "--profile", profile]);
-    if !process::run(command, BUILD).await?.success {
-        return Err(format!("package `{PRODUCT}` does not build").into());
-    }
-    println!("built in {:.1} s", started.elapsed().as_secs_f64());
-    let folder = match profile {
-        "dev" | "test" => "debug",
-        "bench" => "release",
-        other => other,
-    };
-    let binary = workspace.target.join(folder).join(PRODUCT);
-    binary.canonicalize().context(format_args!("cargo built no {}", binary.display()))
 }

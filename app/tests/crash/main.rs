@@ -144,7 +144,7 @@ async fn bought_until_killed(shop: &mut Shop, buyers: &[Buyer], enough: usize) -
 #[tokio::test]
 async fn nothing_that_was_answered_is_lost_and_nothing_is_sold_twice() {
     let lease = ("CLEAVE__CHECKOUT__LEASE_SECONDS".to_owned(), "5".to_owned());
-    let mut shop = Shop::start(env!("CARGO_BIN_EXE_cleave"), Options { env: vec![lease] });
+    let mut shop = Shop::start(env!("CARGO_BIN_EXE_cleave"), Options { env: vec![lease], ..Options::default() });
     let goods = shop.goods(5, 10_000).await;
     let anyone = shop.anonymous();
     let mut buyers = Vec::new();
@@ -197,7 +197,7 @@ async fn nothing_that_was_answered_is_lost_and_nothing_is_sold_twice() {
 #[tokio::test]
 async fn a_cancellation_that_was_left_behind_is_finished_by_asking_again() {
     let lease = ("CLEAVE__CHECKOUT__LEASE_SECONDS".to_owned(), "2".to_owned());
-    let mut shop = Shop::start(env!("CARGO_BIN_EXE_cleave"), Options { env: vec![lease] });
+    let mut shop = Shop::start(env!("CARGO_BIN_EXE_cleave"), Options { env: vec![lease], ..Options::default() });
     let goods = shop.goods(5, 1000).await;
     let (anyone, mut orders) = (shop.anonymous(), Vec::new());
     for _ in 0..60 {

@@ -32,5 +32,5 @@ fn shop() -> &'static Shop {
 /// A shop of a test's own, with settings such as `("CLEAVE__HTTP__WORKERS", "1")`.
 fn shop_with(env: &[(&str, &str)]) -> Shop {
     let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    Shop::start(BINARY, Options { env })
+    Shop::start(BINARY, Options { env, ..Options::default() })
 }

@@ -20,7 +20,7 @@ type Cost = (u64, u64);
 fn quiet() -> Shop {
     let env = [("CLEAVE__PRODUCTS__SWEEP_SECONDS", "3600")];
     let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-    Shop::start(env!("CARGO_BIN_EXE_cleave"), Options { env })
+    Shop::start(env!("CARGO_BIN_EXE_cleave"), Options { env, ..Options::default() })
 }
 
 /// Statements and transactions of a request that succeeds; the least of three, for workers may be at work too.

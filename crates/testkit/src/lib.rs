@@ -3,19 +3,24 @@
 //! `CLEAVE_TEST_DATABASE` (`sqlite` or `postgres`) chooses the database, `CLEAVE_TEST_POSTGRES` names a superuser of a
 //! cluster made for tests; `cargo xtask test` sets both. Every answer is compared with the OpenAPI document, and written
 //! down in the folder `CLEAVE_TEST_COVERAGE`, so that the run can tell which documented answers no test produced.
+//! `CLEAVE_TEST_TOPOLOGY` chooses which processes the shop is made of, `CLEAVE_TEST_NGINX` names the nginx before them.
 //! It waits by asking again until a deadline, never by sleeping for luck.
 mod actor;
 mod contract;
 mod goods;
 mod metrics;
+mod people;
+mod proxy;
 mod shop;
 mod sql;
 mod wait;
 
 pub use actor::{Actor, Answer, Request};
 pub use goods::{Cart, Goods, address, pay, product};
+pub use launch::{Domain, Topology};
 pub use metrics::Counters;
-pub use shop::{Backend, Options, Shop};
+pub use proxy::{Proxy, Way};
+pub use shop::{Backend, Options, Shop, chosen_topology};
 pub use wait::until;
 
 /// A word that no other test uses.

@@ -9,17 +9,20 @@ pub struct Counters {
 }
 
 impl Counters {
-    pub(crate) fn read(text: &str) -> Self {
-        Self {
-            statements: by_database(text, "cleave_database_statements_total"),
-            transactions: by_database(text, "cleave_database_transactions_total"),
-        }
+    /// What one process tells.
+    pub(crate) fn add(&mut self, text: &str) {
+        sum(&mut self.statements, by_database(text, "cleave_database_statements_total"));
+        sum(&mut self.transactions, by_database(text, "cleave_database_transactions_total"));
     }
     /// What came since `before`, all domains together: statements, transactions.
     pub fn since(&self, before: &Self) -> (u64, u64) {
         let sum = |all: &BTreeMap<String, u64>| all.values().sum::<u64>();
         (sum(&self.statements) - sum(&before.statements), sum(&self.transactions) - sum(&before.transactions))
     }
+}
+
+fn sum(all: &mut BTreeMap<String, u64>, more: BTreeMap<String, u64>) {
+    more.into_iter().for_each(|(database, count)| *all.entry(database).or_default() += count);
 }
 
 fn by_database(text: &str, name: &str) -> BTreeMap<String, u64> {

@@ -1,13 +1,12 @@
-//! A shop of its own: a real process with its own data.
-use crate::{Actor, Counters, contract::Contract};
+//! A shop of its own, in any topology: real processes with their own data.
+use crate::{Counters, Proxy, contract::Contract};
 use diesel::{Connection, PgConnection, connection::SimpleConnection};
-use serde_json::json;
+use launch::{Databases, Domain, Fleet, Module, Plan, Signal, Topology, Wanted};
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     env,
-    io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, Command, Stdio},
+    process::Command,
     sync::Arc,
 };
 use tempfile::TempDir;
@@ -31,6 +30,11 @@ impl Backend {
     }
 }
 
+/// The topology that the run is about, from `CLEAVE_TEST_TOPOLOGY`; `single` when nothing is said.
+pub fn chosen_topology() -> Topology {
+    env::var("CLEAVE_TEST_TOPOLOGY").map_or(Topology::Single, |name| name.parse().expect("CLEAVE_TEST_TOPOLOGY"))
+}
+
 /// The cluster made for tests.
 pub(crate) fn cluster() -> String {
     env::var("CLEAVE_TEST_POSTGRES").expect("CLEAVE_TEST_POSTGRES is not set: run `cargo xtask test`")
@@ -41,138 +45,152 @@ pub(crate) fn cluster() -> String {
 pub struct Options {
     /// Environment, such as `("CLEAVE__CHECKOUT__RESERVATION_MINUTES", "1")`.
     pub env: Vec<(String, String)>,
+    /// Another topology than the run's.
+    pub topology: Option<Topology>,
+    /// Outside `single`: domains before whose gRPC address a [`Proxy`] stands; all others call them through it.
+    pub proxied: Vec<Domain>,
 }
 
-/// A running shop; its process ends with it, and also when the test's own process ends.
+/// A running shop; its processes end with it, and also when the test's own process ends.
 pub struct Shop {
+    /// Where clients find it: nginx outside `single`.
     pub url: String,
-    /// The operators' listener.
+    /// The operators' listener of the process that the storefront runs in: in `single` the only one.
     pub internal: String,
     pub backend: Backend,
-    binary: PathBuf,
-    dir: TempDir,
-    /// The PostgreSQL database, where there is one.
-    database: Option<String>,
-    env: Vec<(String, String)>,
-    contract: Arc<Contract>,
-    running: Option<Running>,
+    pub topology: Topology,
+    fleet: Fleet,
+    databases: Databases,
+    proxies: BTreeMap<Domain, Proxy>,
+    pub(crate) contract: Arc<Contract>,
     /// Held while one signs in, so that nobody meets a clerk who is hired but has no rights yet.
-    staff: Mutex<HashMap<&'static str, String>>,
+    pub(crate) staff: Mutex<HashMap<&'static str, String>>,
+    // Gone when nobody writes into it any more.
+    dir: TempDir,
 }
 
-struct Running {
-    child: Child,
-    /// Closing it ends the process: the system does so when we die.
-    _leash: ChildStdin,
-    pid: u32,
-}
-
-const ADMIN: (&str, &str) = ("admin@test.example", "an admin's password");
+pub(crate) const ADMIN: (&str, &str) = ("admin@test.example", "an admin's password");
 
 impl Shop {
     /// Starts `binary` on fresh data, with an administrator.
     pub fn start(binary: &str, options: Options) -> Self {
         let backend = Backend::chosen();
+        let topology = options.topology.unwrap_or_else(chosen_topology);
         let dir = TempDir::new().expect("a temporary folder");
-        let mut env = vec![
-            ("CLEAVE__DATA_DIR".to_owned(), dir.path().join("data").display().to_string()),
-            ("CLEAVE__HTTP__LISTEN".to_owned(), "127.0.0.1:0".to_owned()),
-            ("CLEAVE__HTTP__INTERNAL_LISTEN".to_owned(), "127.0.0.1:0".to_owned()),
-            ("CLEAVE__HTTP__STOP_SECONDS".to_owned(), "5".to_owned()),
+        let usual = [
+            ("CLEAVE__HTTP__STOP_SECONDS", "5".to_owned()),
             // Every actor has the same address here; the limit has a test of its own.
-            ("CLEAVE__HTTP__TRIES_PER_MINUTE".to_owned(), "0".to_owned()),
-            ("CLEAVE__PAYMENTS__PROVIDERS".to_owned(), "manual,test".to_owned()),
-            ("CLEAVE__LOG__FILTER".to_owned(), env::var("CLEAVE_TEST_LOG").unwrap_or_else(|_| "warn".to_owned())),
+            ("CLEAVE__HTTP__TRIES_PER_MINUTE", "0".to_owned()),
+            ("CLEAVE__PAYMENTS__PROVIDERS", "manual,test".to_owned()),
+            ("CLEAVE__LOG__FILTER", env::var("CLEAVE_TEST_LOG").unwrap_or_else(|_| "warn".to_owned())),
         ];
-        let database = (backend == Backend::Postgres).then(|| {
-            let name = crate::unique("shop").replace('-', "_");
-            let mut admin = PgConnection::establish(&cluster()).expect("the cluster made for tests answers");
-            admin.batch_execute(&format!("CREATE DATABASE {name}")).expect("a database can be made");
-            let url = format!("{}/{name}", cluster().rsplit_once('/').expect("a URL with a database").0);
-            env.push(("CLEAVE__DATABASE__URL".to_owned(), url.clone()));
-            url
-        });
-        env.extend(options.env);
+        let databases = databases(backend, topology);
+        let mut plan = Plan::new(Wanted {
+            topology,
+            binary: binary.into(),
+            folder: dir.path().into(),
+            databases: databases.clone(),
+            env: usual.map(|(name, value)| (name.to_owned(), value)).into_iter().chain(options.env).collect(),
+            nginx: launch::find_nginx(),
+            ..Wanted::default()
+        })
+        .expect("a topology that can be started");
+        let proxies = options.proxied.into_iter().map(|domain| (domain, proxy(&mut plan, domain))).collect();
+        let fleet = Fleet::prepare(plan).expect("the shop can be prepared");
         let mut shop = Self {
             url: String::new(),
             internal: String::new(),
             backend,
-            binary: binary.into(),
-            dir,
-            database,
-            env,
+            topology,
+            fleet,
+            databases,
+            proxies,
             contract: Arc::new(Contract::read()),
-            running: None,
             staff: Mutex::default(),
+            dir,
         };
-        if let Some(url) = &shop.database {
-            shop.run(&["database", "init", "--admin-url", url], "");
-            shop.run(&["migrate"], "");
-        }
         let (email, password) = ADMIN;
         shop.run(&["users", "create-admin", "--email", email, "--password-stdin"], password);
         shop.resume();
         shop
     }
 
-    /// A command line of the binary on this shop's settings, with `input` on its standard input.
+    /// A command line of the binary on this shop's settings, where whoever it is about runs; of `serve` and the like,
+    /// the first process's.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(&self.binary);
-        command.args(args).envs(self.env.iter().map(|(name, value)| (name, value))).current_dir(self.dir.path());
-        command
+        self.fleet.commands(args).remove(0)
     }
-    /// Runs it to its end; panics unless it succeeds. What it printed.
+    /// The same about the process that a module runs in.
+    pub fn command_of(&self, module: &str, args: &[&str]) -> Command {
+        let plan = self.fleet.plan();
+        plan.command(plan.of(named(module)), args)
+    }
+    /// Runs it to its end, once a process when it is about all; panics unless it succeeds. What it printed.
     pub fn run(&self, args: &[&str], input: &str) -> String {
-        let mut child =
-            self.command(args).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the binary starts");
-        child.stdin.take().expect("piped").write_all(format!("{input}\n").as_bytes()).expect("it reads its input");
-        let done = child.wait_with_output().expect("it ends");
-        assert!(done.status.success(), "cleave {args:?} failed");
-        String::from_utf8_lossy(&done.stdout).into_owned()
+        self.fleet.run(args, input).unwrap_or_else(|why| panic!("{why}"))
     }
 
-    /// Starts the server again on the same data.
+    /// Starts every process that does not run, on the same data.
     pub fn resume(&mut self) {
-        assert!(self.running.is_none(), "it runs already");
-        // The shell ends with its input, and takes the server with it.
-        let script = "\"$0\" serve </dev/null & server=$!; echo \"pid $server\"; cat >/dev/null; kill $server 2>/dev/null; wait $server";
-        let mut command = Command::new("sh");
-        command.args(["-c", script]).arg(&self.binary).envs(self.env.iter().map(|(name, value)| (name, value)));
-        let mut child =
-            command.current_dir(self.dir.path()).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a shell");
-        let leash = child.stdin.take().expect("piped");
-        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines().map_while(Result::ok);
-        let mut told = |word: &str| {
-            let line = lines
-                .find(|line| line.starts_with(word))
-                .unwrap_or_else(|| panic!("the server ended before it said `{word}`"));
-            line[word.len()..].trim().to_owned()
-        };
-        let pid = told("pid ").parse().expect("a process id");
-        self.url = told("listening on ");
-        self.internal = told("metrics on ").trim_end_matches("/metrics").to_owned();
-        // Whatever else it prints must be read, or it would wait for us.
-        std::thread::spawn(move || lines.for_each(drop));
-        self.running = Some(Running { child, _leash: leash, pid });
+        self.fleet.start().unwrap_or_else(|why| panic!("{why}"));
+        self.url = self.fleet.url();
+        self.internal = self.internal_of("storefront");
     }
-
-    /// SIGKILL: what the process had not given away is lost.
+    /// SIGKILL for every process: what they had not given away is lost.
     pub fn kill(&mut self) {
-        self.signal("KILL");
+        self.fleet.kill().unwrap_or_else(|why| panic!("{why}"));
     }
-    /// SIGTERM, and its end.
+    /// SIGTERM for every process, and their ends.
     pub fn stop(&mut self) {
-        self.signal("TERM");
+        self.fleet.stop();
     }
-    fn signal(&mut self, name: &str) {
-        let Running { mut child, pid, _leash } = self.running.take().expect("it runs");
-        let sent =
-            Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status().expect("kill can be run");
-        assert!(sent.success(), "no process {pid}");
-        drop(_leash);
-        child.wait().expect("the shell ends with its server");
+    /// SIGKILL for the process that a module runs in.
+    pub fn kill_module(&mut self, module: &str) {
+        self.fleet.kill_module(named(module)).unwrap_or_else(|why| panic!("{why}"));
+    }
+    pub fn stop_module(&mut self, module: &str) {
+        self.fleet.stop_module(named(module)).unwrap_or_else(|why| panic!("{why}"));
+    }
+    pub fn resume_module(&mut self, module: &str) {
+        self.fleet.start_module(named(module)).unwrap_or_else(|why| panic!("{why}"));
+    }
+    /// SIGSTOP: it takes connections, for the system does, and answers nobody.
+    pub fn freeze(&self, module: &str) {
+        self.fleet.signal(named(module), Signal::Freeze).unwrap_or_else(|why| panic!("{why}"));
+    }
+    pub fn thaw(&self, module: &str) {
+        self.fleet.signal(named(module), Signal::Thaw).unwrap_or_else(|why| panic!("{why}"));
     }
 
+    /// Where the process of a module answers HTTP by itself.
+    pub fn url_of(&self, module: &str) -> String {
+        self.fleet.url_of(named(module)).expect("it runs").to_owned()
+    }
+    /// The operators' listener of the process that a module runs in.
+    pub fn internal_of(&self, module: &str) -> String {
+        self.fleet.internal_of(named(module)).expect("it runs").to_owned()
+    }
+    /// Every process's operators' listener, by the process's name.
+    pub fn internals(&self) -> Vec<(&'static str, String)> {
+        self.fleet.internals()
+    }
+    /// Where a domain's process answers calls, outside `single`; also when a proxy stands before it.
+    pub fn grpc_of(&self, domain: Domain) -> String {
+        self.fleet.plan().grpc(domain).expect("nobody is called in `single`").to_string()
+    }
+    /// What `Options::proxied` asked for.
+    pub fn proxy(&self, domain: Domain) -> &Proxy {
+        self.proxies.get(&domain).expect("`Options::proxied` names it")
+    }
+    /// The folder of the shop's authority and certificates.
+    pub fn certificates(&self) -> PathBuf {
+        self.fleet.plan().certificates()
+    }
+    /// The data directory of the process that a module runs in.
+    pub fn data_dir_of(&self, module: &str) -> PathBuf {
+        self.fleet.plan().of(named(module)).data_dir.clone()
+    }
+    /// The folder of all data.
     pub fn data_dir(&self) -> PathBuf {
         self.dir.path().join("data")
     }
@@ -180,80 +198,55 @@ impl Shop {
     pub fn scratch(&self, name: &str) -> PathBuf {
         Path::new(self.dir.path()).join(name)
     }
-    /// The PostgreSQL database, as a superuser sees it.
+    /// The PostgreSQL database of the whole shop, as a superuser sees it.
     pub fn database_url(&self) -> Option<&str> {
-        self.database.as_deref()
+        match &self.databases {
+            Databases::Shared(url) => Some(url),
+            Databases::Files | Databases::Own(_) => None,
+        }
+    }
+    /// The PostgreSQL database that a domain's tables are in.
+    pub fn database_of(&self, domain: &str) -> Option<&str> {
+        match &self.databases {
+            Databases::Own(urls) => urls.iter().find(|(own, _)| own.name() == domain).map(|(_, url)| url.as_str()),
+            Databases::Shared(_) | Databases::Files => self.database_url(),
+        }
     }
 
-    pub fn anonymous(&self) -> Actor {
-        Actor::new(self.url.clone(), Arc::clone(&self.contract))
-    }
-    /// The administrator; signs in once a run.
-    pub async fn admin(&self) -> Actor {
-        self.admin_of(&mut *self.staff.lock().await).await
-    }
-    async fn admin_of(&self, held: &mut HashMap<&'static str, String>) -> Actor {
-        let (email, password) = ADMIN;
-        self.signed_in_once(held, "admin", email, password).await
-    }
-    /// Somebody who is staff, but no administrator.
-    pub async fn staff(&self) -> Actor {
-        let (email, password) = ("staff@test.example", "a clerk's password");
-        let mut held = self.staff.lock().await;
-        if !held.contains_key("staff") {
-            let body = json!({ "email": email, "password": password, "name": "Clerk" });
-            let made = self.anonymous().post("/v1/users", body).send().await;
-            if made.status == 201 {
-                let id = made.text("/id");
-                let admin = self.admin_of(&mut held).await;
-                admin.patch(&format!("/v1/users/{id}"), json!({ "roles": ["staff"] })).send().await.expect(200);
-            }
-        }
-        self.signed_in_once(&mut held, "staff", email, password).await
-    }
-    /// A new customer each time.
-    pub async fn customer(&self) -> Actor {
-        let email = format!("{}@test.example", crate::unique("customer"));
-        let anonymous = self.anonymous();
-        anonymous
-            .post("/v1/users", json!({ "email": email, "password": "a customer's password", "name": "Customer" }))
-            .send()
-            .await
-            .expect(201);
-        anonymous.signed_in(&email, "a customer's password").await
-    }
-    async fn signed_in_once(
-        &self,
-        held: &mut HashMap<&'static str, String>,
-        role: &'static str,
-        email: &str,
-        password: &str,
-    ) -> Actor {
-        if let Some(token) = held.get(role) {
-            return self.anonymous().bearer(token);
-        }
-        let actor = self.anonymous().signed_in(email, password).await;
-        held.insert(role, actor.token().expect("signed in").to_owned());
-        actor
-    }
-
-    /// What it has measured so far.
+    /// What all its processes have measured so far.
     pub async fn counters(&self) -> Counters {
-        let text = reqwest::get(format!("{}/metrics", self.internal))
-            .await
-            .expect("metrics answer")
-            .text()
-            .await
-            .expect("text");
-        Counters::read(&text)
+        let mut counters = Counters::default();
+        for (_, internal) in self.internals() {
+            let answer = reqwest::get(format!("{internal}/metrics")).await.expect("metrics answer");
+            counters.add(&answer.text().await.expect("text"));
+        }
+        counters
     }
 }
 
-impl Drop for Shop {
-    fn drop(&mut self) {
-        if let Some(Running { mut child, _leash, .. }) = self.running.take() {
-            drop(_leash);
-            let _ = child.wait(); // it ended before: nothing to wait for
-        }
+fn named(module: &str) -> Module {
+    module.parse().unwrap_or_else(|why| panic!("{why}"))
+}
+
+/// In `single` one database for all; else one each, since a domain that is out shares nothing.
+fn databases(backend: Backend, topology: Topology) -> Databases {
+    match (backend, topology) {
+        (Backend::Sqlite, _) => Databases::Files,
+        (Backend::Postgres, Topology::Single) => Databases::Shared(database("shop")),
+        (Backend::Postgres, _) => Databases::Own(Domain::ALL.map(|domain| (domain, database(domain.name()))).into()),
     }
+}
+
+fn database(word: &str) -> String {
+    let name = crate::unique(word).replace('-', "_");
+    let mut admin = PgConnection::establish(&cluster()).expect("the cluster made for tests answers");
+    admin.batch_execute(&format!("CREATE DATABASE {name}")).expect("a database can be made");
+    format!("{}/{name}", cluster().rsplit_once('/').expect("a URL with a database").0)
+}
+
+fn proxy(plan: &mut Plan, domain: Domain) -> Proxy {
+    let target = plan.grpc(domain).expect("in `single` nobody is called over a network");
+    let proxy = Proxy::start(plan.address().expect("a port"), target).expect("a port of our own is free");
+    plan.detour(domain, proxy.address());
+    proxy
 }

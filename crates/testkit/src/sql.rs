@@ -24,13 +24,13 @@ impl Shop {
     pub fn number(&self, domain: &str, sql: &str) -> i64 {
         let row: Number = match self.backend {
             Backend::Sqlite => {
-                let file = self.data_dir().join(format!("{domain}.db")).display().to_string();
+                let file = self.data_dir_of(domain).join(format!("{domain}.db")).display().to_string();
                 let mut conn = SqliteConnection::establish(&file).expect("the domain has a file of its own");
                 conn.batch_execute("PRAGMA busy_timeout = 5000").expect("SQLite answers");
                 sql_query(sql).get_result(&mut conn).expect("a number")
             }
             Backend::Postgres => {
-                let mut conn = self.superuser();
+                let mut conn = self.superuser(domain);
                 conn.batch_execute(&format!("SET search_path TO {domain}")).expect("a schema");
                 sql_query(sql).get_result(&mut conn).expect("a number")
             }
@@ -38,9 +38,9 @@ impl Shop {
         row.number
     }
 
-    /// PostgreSQL: runs `sql` with the rights of `domain`.
+    /// PostgreSQL, where the shop has one database: runs `sql` with the rights of `domain`.
     pub fn with_rights_of(&self, domain: &str, sql: &str) -> Result<(), String> {
-        let mut conn = self.superuser();
+        let mut conn = self.superuser(domain);
         let database = self.database_url().and_then(|url| url.rsplit('/').next()).expect("a URL ends in a database");
         conn.batch_execute(&format!("SET ROLE \"{database}_{domain}\"")).expect("the domain has a role");
         conn.batch_execute(sql).map_err(|error| error.to_string())
@@ -51,12 +51,13 @@ impl Shop {
         match self.backend {
             Backend::Sqlite => ["db", "db-wal"].iter().any(|ending| {
                 // The second file is there only while somebody writes.
-                let bytes = std::fs::read(self.data_dir().join(format!("{domain}.{ending}"))).unwrap_or_default();
+                let bytes =
+                    std::fs::read(self.data_dir_of(domain).join(format!("{domain}.{ending}"))).unwrap_or_default();
                 bytes.windows(text.len()).any(|window| window == text.as_bytes())
             }),
             Backend::Postgres => {
                 let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
-                let mut conn = self.superuser();
+                let mut conn = self.superuser(domain);
                 let tables =
                     sql_query(format!("SELECT tablename::text AS name FROM pg_tables WHERE schemaname = '{domain}'"));
                 let tables: Vec<Name> = tables.load(&mut conn).expect("its tables");
@@ -71,8 +72,8 @@ impl Shop {
         }
     }
 
-    pub(crate) fn superuser(&self) -> PgConnection {
-        let url = self.database_url().expect("on PostgreSQL");
+    pub(crate) fn superuser(&self, domain: &str) -> PgConnection {
+        let url = self.database_of(domain).expect("on PostgreSQL");
         PgConnection::establish(url).expect("the cluster made for tests answers")
     }
 }
