@@ -43,7 +43,7 @@ struct Asked {
 }
 
 impl KeyRing {
-    /// Looks for other keys now and then, as long as it is held.
+    /// Looks for keys at once and then now and then, as long as it is held.
     pub fn open(tokens: Arc<dyn Tokens>, clock: Arc<dyn Clock>) -> Arc<Self> {
         let quota = Quota::with_period(PAUSE).expect("a pause").allow_burst(AT_ONCE);
         let ring = Arc::new(Self {
@@ -57,9 +57,11 @@ impl KeyRing {
         let held = Arc::downgrade(&ring);
         tokio::spawn(async move {
             loop {
-                tokio::time::sleep(LOOK).await;
                 let Some(ring) = held.upgrade() else { return };
-                let _ = ring.ask().await; // told by itself; the old keys stay good
+                // Who knows no keys yet looks again soon: from then on users may be away.
+                let pause = if ring.ask().await.is_ok() { LOOK } else { PAUSE };
+                drop(ring);
+                tokio::time::sleep(pause).await;
             }
         });
         ring
@@ -77,6 +79,7 @@ impl KeyRing {
             return last.outcome;
         }
         let call = Call::begin(Principal::Anonymous, Trace(0), PATIENCE);
+        let told = asked.as_ref().is_some_and(|last| last.outcome.is_err());
         let mut published = asked.take().map(|last| last.published).unwrap_or_default();
         let outcome = match self.tokens.keys(&call, ()).await {
             Ok(keys) => {
@@ -90,7 +93,9 @@ impl KeyRing {
                 Ok(())
             }
             Err(error) => {
-                tracing::warn!(%error, "users' keys cannot be had");
+                if !told {
+                    tracing::warn!(%error, "users' keys cannot be had; those at hand stay good");
+                }
                 match error.split() {
                     Ok(never) => match never {},
                     Err(failure) => Err(failure),

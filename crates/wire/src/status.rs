@@ -81,11 +81,18 @@ pub(crate) async fn arrive(
     longest: Duration,
 ) -> Result<Call, Failure> {
     let text = |name| metadata.get(name).and_then(|value| value.to_str().ok());
-    let patience = text("grpc-timeout").and_then(timeout).ok_or(Failure::UNAVAILABLE)?.min(longest);
+    let Some(patience) = text("grpc-timeout").and_then(timeout) else {
+        tracing::warn!(peer = %peer.0, "call refused: it does not say how long it may take");
+        return Err(Failure::UNAVAILABLE);
+    };
+    let patience = patience.min(longest);
     let deadline = Instant::now() + patience;
     let principal = match text("authorization").map(|value| value.strip_prefix("Bearer ")) {
         None => Principal::Anonymous,
-        Some(None) => return Err(Failure::Denied),
+        Some(None) => {
+            tracing::warn!(peer = %peer.0, "call denied: what it shows is no token");
+            return Err(Failure::Denied);
+        }
         Some(Some(token)) => match tokio::time::timeout(patience, verify.verify(token)).await {
             Ok(Ok(user)) => Principal::User(user),
             Ok(Err(Unverified::Rejected(why))) => {
