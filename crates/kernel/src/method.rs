@@ -56,6 +56,44 @@ pub enum Needs {
     message = "an idempotent method's request needs a key, and `{Self}` has none",
     label = "give `{Self}` an `impl Keyed`, or declare the method `once`"
 )]
+/// What makes a second try the same change.
+///
+/// ```
+/// # mod api {
+/// # use kernel::{Call, CallError, Id, Key, Keyed, Kind, contract};
+/// # use std::convert::Infallible;
+/// # pub enum Crate {}
+/// # impl Kind for Crate { const PREFIX: &'static str = "crate"; }
+/// pub struct Take { id: Id<Crate> }
+/// impl Keyed for Take {
+///     fn key(&self) -> Key {
+///         self.id.into()
+///     }
+/// }
+/// #[contract(shelf = "cleave.probe.v1.Shelf")]
+/// pub trait Shelf {
+///     #[idempotent(Peer)]
+///     async fn take(&self, call: &Call, request: Take) -> Result<(), CallError<Infallible>>;
+/// }
+/// # }
+/// ```
+///
+/// Without it an idempotent method does not compile, since nothing could repeat it:
+///
+/// ```compile_fail,E0277
+/// # mod api {
+/// # use kernel::{Call, CallError, Id, Key, Keyed, Kind, contract};
+/// # use std::convert::Infallible;
+/// # pub enum Crate {}
+/// # impl Kind for Crate { const PREFIX: &'static str = "crate"; }
+/// pub struct Take { id: Id<Crate> }
+/// #[contract(shelf = "cleave.probe.v1.Shelf")]
+/// pub trait Shelf {
+///     #[idempotent(Peer)]
+///     async fn take(&self, call: &Call, request: Take) -> Result<(), CallError<Infallible>>;
+/// }
+/// # }
+/// ```
 pub trait Keyed {
     fn key(&self) -> Key;
 }

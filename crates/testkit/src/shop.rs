@@ -134,6 +134,10 @@ impl Shop {
         self.fleet.run(args, input).unwrap_or_else(|why| panic!("{why}"))
     }
 
+    /// From its next start on, and for commands.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.fleet.set(name, value);
+    }
     /// Starts every process that does not run, on the same data.
     pub fn resume(&mut self) {
         self.fleet.start().unwrap_or_else(|why| panic!("{why}"));
@@ -257,7 +261,8 @@ fn databases(backend: Backend, topology: Topology) -> Databases {
     }
 }
 
-fn database(word: &str) -> String {
+/// The URL of a new PostgreSQL database, empty, whose name begins with `word`.
+pub fn database(word: &str) -> String {
     let name = crate::unique(word).replace('-', "_");
     let mut admin = PgConnection::establish(&cluster()).expect("the cluster made for tests answers");
     admin.batch_execute(&format!("CREATE DATABASE {name}")).expect("a database can be made");
