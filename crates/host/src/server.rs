@@ -384,7 +384,12 @@ mod tests {
         assert_eq!(HttpSettings::default().problems(), [""; 0]);
         let internal_listen = "9090".to_owned();
         for request_seconds in [0, 301] {
-            let wrong = HttpSettings { listen: "8080".into(), internal_listen: internal_listen.clone(), request_seconds, ..HttpSettings::default() };
+            let wrong = HttpSettings {
+                listen: "8080".into(),
+                internal_listen: internal_listen.clone(),
+                request_seconds,
+                ..HttpSettings::default()
+            };
             let told = wrong.problems();
             assert_eq!(told.len(), 3, "{told:?}");
             let names = ["listen", "internal_listen", "request_seconds"];

@@ -68,9 +68,8 @@ async fn caller(needs: Needs, request: &HttpRequest) -> Result<Caller, Problem> 
         .app_data::<Data<dyn Verify>>()
         .map(|data| Arc::clone(data))
         .ok_or_else(|| Problem::internal("no verifier is configured"))?;
-    let Patience(patience) = *request
-        .app_data::<Patience>()
-        .ok_or_else(|| Problem::internal("nobody said how long a request may take"))?;
+    let Patience(patience) =
+        *request.app_data::<Patience>().ok_or_else(|| Problem::internal("nobody said how long a request may take"))?;
     let cart = cart_key(request)?;
     let principal = match (bearer(request)?, cart) {
         (Some(token), _) => Principal::User(verify.verify(token).await.map_err(refused)?),

@@ -150,6 +150,32 @@ mod tests {
         }
     }
 
+    struct Nobody;
+    #[kernel::async_trait]
+    impl Verify for Nobody {
+        async fn verify(&self, _: &str) -> Result<kernel::token::Verified, Unverified> {
+            Err(Unverified::Rejected(kernel::token::Rejected::Invalid))
+        }
+        fn clock(&self) -> &dyn kernel::Clock {
+            &kernel::SystemClock
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_asks_for_more_time_than_there_is() {
+        let longest = Duration::from_secs(30);
+        for (asked, most) in [("24H", Some(30)), ("99999999H", Some(30)), ("5S", Some(5)), ("soon", None)] {
+            let mut metadata = MetadataMap::new();
+            metadata.insert("grpc-timeout", asked.parse().unwrap());
+            let call = arrive(&metadata, "orders".into(), &Nobody, longest).await.ok();
+            let left = call.map(|call| call.time_left().unwrap());
+            assert_eq!(left.is_some(), most.is_some(), "{asked}");
+            assert!(left.zip(most).is_none_or(|(left, most)| left <= Duration::from_secs(most)), "{asked}");
+        }
+        let nothing_said = arrive(&MetadataMap::new(), "orders".into(), &Nobody, longest).await;
+        assert_eq!(nothing_said.err(), Some(Failure::UNAVAILABLE));
+    }
+
     #[test]
     fn only_our_own_word_is_surely_without_effect() {
         const CHANGE: Spec = Spec { service: "s", method: "m", effect: Effect::idempotent, needs: Needs::Peer };
