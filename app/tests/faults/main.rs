@@ -1,0 +1,11 @@
+//! A split shop whose parts are away, slow, unheard or under attack. Its shops are split whatever the run's topology is,
+//! and each is lent to one test at a time.
+mod attacks;
+mod away;
+mod caller;
+mod died;
+mod lost;
+mod products;
+mod rolling;
+mod stage;
+mod users;
