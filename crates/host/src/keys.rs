@@ -166,9 +166,7 @@ impl Verify for KeyRing {
     async fn verify(&self, token: &str) -> Result<Verified, Unverified> {
         let begun = self.begun.load(SeqCst);
         match self.believe(token) {
-            Err(Rejected::UnknownKey) => {
-                self.learn(token, begun).await
-            }
+            Err(Rejected::UnknownKey) => self.learn(token, begun).await,
             outcome => outcome.map_err(Unverified::Rejected),
         }
     }
