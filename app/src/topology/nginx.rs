@@ -15,6 +15,9 @@ const OWN: &[(&str, &[u16], Code)] = &[
     ("internal", &[500], Code::Internal),
 ];
 
+/// Seconds that a process gets beyond those that it gives a request.
+const LONGER: u64 = 30;
+
 /// `listen` and `access_log` are nginx's own: an address or a port, a file or `off`.
 pub(crate) fn file(topology: &Topology, listen: &str, access_log: &str) -> Result<String, String> {
     checked("--gateway", listen, "an address such as 127.0.0.1:8080")?;
@@ -31,6 +34,8 @@ pub(crate) fn file(topology: &Topology, listen: &str, access_log: &str) -> Resul
         .replace("{headers}", HEADERS)
         .replace("{unavailable}", &body(Code::Unavailable))
         .replace("{unknown}", &body(Code::OutcomeUnknown))
+        .replace("{request}", &topology.request_seconds.to_string())
+        .replace("{patience}", &(topology.request_seconds + LONGER).max(60).to_string())
         .replace("{listen}", listen)
         .replace("{log}", &log);
     Ok(text)
@@ -185,10 +190,10 @@ server {
         proxy_max_temp_file_size 0;
         proxy_buffer_size 16k;
         proxy_buffers 8 16k;
-        # A process gives a request 15 s; bodies stream longer, and these are between two pieces.
+        # A process gives a request {request} s; bodies stream longer, and these are between two pieces.
         proxy_connect_timeout 2s;
-        proxy_send_timeout 60s;
-        proxy_read_timeout 60s;
+        proxy_send_timeout {patience}s;
+        proxy_read_timeout {patience}s;
         # What may have been done is not done again: that is the client's to say, with its Idempotency-Key.
         proxy_next_upstream off;
 {tls}    }
@@ -241,6 +246,17 @@ mod tests {
         assert!(text.contains("upstream cleave_products_orders_storefront {\n    server 127.0.0.1:8090;"), "{text}");
         assert!(text.contains("default http://cleave_products_orders_storefront;"));
         assert!(!text.contains("proxy_ssl"), "no process is behind TLS");
+    }
+
+    #[test]
+    fn it_is_more_patient_than_any_process() {
+        for (seconds, patience) in [(2, 60), (15, 60), (300, 330)] {
+            let text = written(&format!("http.request_seconds = {seconds}\n{SPLIT}"));
+            assert!(text.contains(&format!("a request {seconds} s;")));
+            for way in ["send", "read"] {
+                assert!(text.contains(&format!("proxy_{way}_timeout {patience}s;")), "{text}");
+            }
+        }
     }
 
     #[test]

@@ -1,2 +1,12 @@
-//! What goes wrong, or changes, while a shop of several processes runs: each test starts its own.
+//! A split shop whose parts are away, slow, unheard or under attack, or whose keys change. Its shops are split whatever
+//! the run's topology is, and each is lent to one test at a time.
+mod attacks;
+mod away;
+mod caller;
+mod died;
+mod lost;
+mod products;
+mod rolling;
 mod rotation;
+mod stage;
+mod users;

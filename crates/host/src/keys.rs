@@ -67,7 +67,7 @@ impl KeyRing {
     /// Keys that are gone are forgotten within this time, and new ones known before the first token that they signed.
     pub const LOOK: Duration = Duration::from_secs(30);
 
-    /// Looks for other keys now and then, as long as it is held.
+    /// Looks for keys at once and then now and then, as long as it is held.
     pub fn open(tokens: Arc<dyn Tokens>, clock: Arc<dyn Clock>) -> Arc<Self> {
         Self::with(Habits { look: Self::LOOK, pause: PAUSE, most: REMEMBERED }, tokens, clock)
     }
@@ -87,9 +87,11 @@ impl KeyRing {
         let held = Arc::downgrade(&ring);
         tokio::spawn(async move {
             loop {
-                tokio::time::sleep(look).await;
                 let Some(ring) = held.upgrade() else { return };
-                ring.look().await;
+                // Who cannot have keys looks again soon: from then on users may be away.
+                let rest = if ring.look().await.is_ok() { look } else { pause.min(look) };
+                drop(ring);
+                tokio::time::sleep(rest).await;
             }
         });
         ring
@@ -98,21 +100,25 @@ impl KeyRing {
         Arc::clone(&self.believed.read().expect("never poisoned"))
     }
     /// Asks, however many made-up ids there are.
-    async fn look(&self) {
+    async fn look(&self) -> Result<(), Failure> {
         let mut answer = self.answer.lock().await;
         self.ask(&mut answer).await;
+        answer.outcome
     }
     /// Old keys stay good while users is away.
     async fn ask(&self, answer: &mut Answer) {
         let number = self.begun.fetch_add(1, SeqCst) + 1;
         let call = Call::begin(Principal::Anonymous, Trace(0), PATIENCE);
+        let told = answer.to > 0 && answer.outcome.is_err();
         let outcome = match self.tokens.keys(&call, ()).await {
             Ok(published) => {
                 self.believe_in(published);
                 Ok(())
             }
             Err(error) => {
-                tracing::warn!(%error, "users' keys cannot be had");
+                if !told {
+                    tracing::warn!(%error, "users' keys cannot be had; those at hand stay good");
+                }
                 match error.split() {
                     Ok(never) => match never {},
                     Err(failure) => Err(failure),

@@ -1,5 +1,5 @@
-//! A users that counts how often it is asked and answers when a test says so. Nothing looks by itself but where that is
-//! what the test is about.
+//! A users that counts how often it is asked and answers when a test says so. After its first look nothing
+//! looks by itself but where that is what the test is about.
 use super::*;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use futures_util::future::join_all;
@@ -79,10 +79,11 @@ struct Process {
 }
 
 impl Process {
-    fn start(keys: &[&Key]) -> Self {
-        Self::with(Habits { look: NEVER, pause: NEVER, most: REMEMBERED }, keys)
+    async fn start(keys: &[&Key]) -> Self {
+        Self::with(Habits { look: NEVER, pause: NEVER, most: REMEMBERED }, keys).await
     }
-    fn with(habits: Habits, keys: &[&Key]) -> Self {
+    /// Knows none of the keys: they are published after its first look.
+    async fn with(habits: Habits, keys: &[&Key]) -> Self {
         let users = Arc::new(Users {
             published: Lock::default(),
             away: Lock::new(false),
@@ -92,6 +93,9 @@ impl Process {
         let clock = Arc::new(Seconds::default());
         let ring = KeyRing::with(habits, users.clone(), clock.clone());
         let process = Self { users, clock, ring };
+        process.until_asked(1).await;
+        drop(process.ring.answer.lock().await);
+        process.users.asked.store(0, SeqCst);
         process.publish(keys);
         process
     }
@@ -112,7 +116,7 @@ impl Process {
         matches!(self.ring.verify(token).await, Err(Unverified::Failure(_)))
     }
     async fn look(&self) {
-        self.ring.look().await;
+        let _ = self.ring.look().await; // users may be away
     }
     /// Until so often was asked.
     async fn until_asked(&self, times: u64) {
@@ -128,7 +132,7 @@ impl Process {
 #[tokio::test]
 async fn an_unknown_key_is_asked_for_once_by_all_who_wait() {
     let key = Key::new("k1");
-    let (process, token) = (Process::start(&[&key]), key.token(60));
+    let (process, token) = (Process::start(&[&key]).await, key.token(60));
     assert!(join_all((0..100).map(|_| process.verify(&token))).await.iter().all(Result::is_ok));
     assert_eq!(process.asked(), 1);
     process.verify(&key.token(60)).await.unwrap();
@@ -138,7 +142,7 @@ async fn an_unknown_key_is_asked_for_once_by_all_who_wait() {
 #[tokio::test]
 async fn a_key_published_while_one_asks_is_asked_for_again() {
     let (old, new) = (Key::new("k1"), Key::new("k2"));
-    let process = Process::start(&[&old]);
+    let process = Process::start(&[&old]).await;
     process.users.answers.forget_permits(usize::MAX);
     let (first, second) = (old.token(60), new.token(60));
     let late = async {
@@ -153,7 +157,7 @@ async fn a_key_published_while_one_asks_is_asked_for_again() {
 #[tokio::test]
 async fn who_asks_and_goes_away_leaves_the_question_to_the_next() {
     let key = Key::new("k1");
-    let (process, token) = (Process::start(&[&key]), key.token(60));
+    let (process, token) = (Process::start(&[&key]).await, key.token(60));
     process.users.answers.forget_permits(usize::MAX);
     let mut gone = Box::pin(process.verify(&token));
     assert!(futures_util::poll!(&mut gone).is_pending());
@@ -167,7 +171,7 @@ async fn who_asks_and_goes_away_leaves_the_question_to_the_next() {
 #[tokio::test]
 async fn made_up_ids_are_limited_and_a_new_key_becomes_known_all_the_same() {
     let (old, new) = (Key::new("k1"), Key::new("k2"));
-    let process = Process::start(&[&old]);
+    let process = Process::start(&[&old]).await;
     let attack = async |many: usize| {
         for number in 0..many {
             let made_up = Key::new(&format!("made-up-{number}")).token(60);
@@ -188,7 +192,7 @@ async fn made_up_ids_are_limited_and_a_new_key_becomes_known_all_the_same() {
 
 #[tokio::test]
 async fn who_asked_too_much_may_ask_again_later() {
-    let process = Process::with(Habits { look: NEVER, pause: SOON, most: REMEMBERED }, &[]);
+    let process = Process::with(Habits { look: NEVER, pause: SOON, most: REMEMBERED }, &[]).await;
     let attack = async {
         loop {
             assert_eq!(process.verify(&Key::new("made-up").token(60)).await, Err(Rejected::UnknownKey));
@@ -201,7 +205,7 @@ async fn who_asked_too_much_may_ask_again_later() {
 #[tokio::test]
 async fn it_looks_by_itself_as_long_as_it_is_held() {
     let key = Key::new("k1");
-    let process = Process::with(Habits { look: SOON, pause: NEVER, most: REMEMBERED }, &[&key]);
+    let process = Process::with(Habits { look: SOON, pause: NEVER, most: REMEMBERED }, &[&key]).await;
     process.until_asked(3).await;
     let Process { users, ring, .. } = process;
     let gone = Arc::downgrade(&ring);
@@ -218,7 +222,7 @@ async fn it_looks_by_itself_as_long_as_it_is_held() {
 #[tokio::test]
 async fn a_key_that_is_gone_is_believed_no_longer() {
     let (old, new) = (Key::new("k1"), Key::new("k2"));
-    let process = Process::start(&[&old, &new]);
+    let process = Process::start(&[&old, &new]).await;
     let (cached, kept) = (old.token(60), new.token(60));
     process.verify(&cached).await.unwrap();
     process.verify(&kept).await.unwrap();
@@ -238,7 +242,7 @@ async fn a_key_that_is_gone_is_believed_no_longer() {
 #[tokio::test]
 async fn another_key_of_the_same_id_is_another_key() {
     let (old, new) = (Key::new("k1"), Key::new("k1"));
-    let process = Process::start(&[&old]);
+    let process = Process::start(&[&old]).await;
     let token = old.token(60);
     process.verify(&token).await.unwrap();
     process.publish(&[&new]);
@@ -250,7 +254,7 @@ async fn another_key_of_the_same_id_is_another_key() {
 #[tokio::test]
 async fn old_keys_stay_good_while_users_is_away() {
     let (old, new) = (Key::new("k1"), Key::new("k2"));
-    let process = Process::start(&[&old]);
+    let process = Process::start(&[&old]).await;
     let token = old.token(9_000);
     process.verify(&token).await.unwrap();
     *process.users.away.lock().unwrap() = true;
@@ -268,7 +272,7 @@ async fn old_keys_stay_good_while_users_is_away() {
 #[tokio::test]
 async fn a_remembered_token_expires() {
     let key = Key::new("k1");
-    let (process, token) = (Process::start(&[&key]), key.token(60));
+    let (process, token) = (Process::start(&[&key]).await, key.token(60));
     process.verify(&token).await.unwrap();
     process.clock.0.store(59, SeqCst);
     process.verify(&token).await.unwrap();
@@ -281,7 +285,7 @@ async fn a_remembered_token_expires() {
 #[tokio::test]
 async fn what_is_remembered_is_bounded() {
     let key = Key::new("k1");
-    let process = Process::with(Habits { look: NEVER, pause: NEVER, most: 10 }, &[&key]);
+    let process = Process::with(Habits { look: NEVER, pause: NEVER, most: 10 }, &[&key]).await;
     let tokens: Vec<String> = (0..200).map(|_| key.token(60)).collect();
     for token in &tokens {
         process.verify(token).await.unwrap();
