@@ -9,6 +9,7 @@ use crate::{
 use std::{
     collections::BTreeMap,
     io::Write,
+    path::Path,
     process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -152,6 +153,13 @@ impl Fleet {
         Ok(())
     }
 
+    /// The process of this module, from another binary: what runs is stopped first.
+    pub fn replace(&mut self, module: Module, binary: &Path) -> Result<()> {
+        drop(self.running.remove(self.plan.of(module).name));
+        self.plan.start_from(module, binary);
+        self.start_module(module)
+    }
+
     /// In order: nobody new comes in, then whoever calls ends before whoever is called.
     pub fn stop(&mut self) {
         drop(self.gateway.take());
@@ -196,7 +204,7 @@ impl Drop for Fleet {
 }
 
 fn started(plan: &Plan, process: &Process, errors: &Errors) -> Result<Running> {
-    let mut leashed = Leashed::start(process.name, &plan.command(process, &["serve"]), errors)?;
+    let mut leashed = Leashed::start(process.name, &plan.serving(process), errors)?;
     let [url, metrics] = leashed.says(["listening on ", "metrics on "], START)?;
     Ok(Running { leashed, url, internal: metrics.trim_end_matches("/metrics").to_owned() })
 }

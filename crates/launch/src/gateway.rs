@@ -69,8 +69,8 @@ fn main(folder: &Path) -> Result<String> {
         .map(|kind| format!("    {kind}_temp_path {kind};\n"))
         .concat();
     Ok(format!(
-        "daemon off;\n{user}worker_processes 1;\npid nginx.pid;\nerror_log stderr warn;\n\
-         events {{\n    worker_connections 1000;\n}}\n\
+        "daemon off;\n{user}worker_processes 1;\nworker_rlimit_nofile 16384;\npid nginx.pid;\nerror_log stderr warn;\n\
+         events {{\n    worker_connections 8000;\n}}\n\
          http {{\n    access_log off;\n{temporary}    include shop.conf;\n}}\n"
     ))
 }

@@ -70,7 +70,7 @@ pub(crate) struct Leashed {
     shell: Child,
     leash: Option<ChildStdin>,
     pid: u32,
-    /// A lock only so that a shop can be shared: one waits at a time.
+    /// Read by whoever starts it only; the lock lets a running shop be shared.
     printed: Mutex<Receiver<String>>,
     /// The server may speak before the shell has told its id.
     heard: Vec<String>,
@@ -126,14 +126,14 @@ impl Leashed {
                 return Ok(found.map(|rest| rest.unwrap_or_default().trim().to_owned()));
             };
             let left = patience.saturating_sub(asked.elapsed());
-            let printed = self.printed.get_mut().unwrap_or_else(PoisonError::into_inner);
-            let line = printed.recv_timeout(left).map_err(|why| {
-                let how = match why {
-                    RecvTimeoutError::Timeout => format!("did not say `{}` in time", beginnings[missing]),
-                    RecvTimeoutError::Disconnected => format!("ended before it said `{}`", beginnings[missing]),
-                };
-                Failed(format!("{} {how}", self.name))
-            })?;
+            let line =
+                self.printed.get_mut().unwrap_or_else(PoisonError::into_inner).recv_timeout(left).map_err(|why| {
+                    let how = match why {
+                        RecvTimeoutError::Timeout => format!("did not say `{}` in time", beginnings[missing]),
+                        RecvTimeoutError::Disconnected => format!("ended before it said `{}`", beginnings[missing]),
+                    };
+                    Failed(format!("{} {how}", self.name))
+                })?;
             self.heard.push(line);
         }
     }
