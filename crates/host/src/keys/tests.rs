@@ -112,7 +112,7 @@ impl Process {
         matches!(self.ring.verify(token).await, Err(Unverified::Failure(_)))
     }
     async fn look(&self) {
-        self.ring.look().await;
+        let _ = self.ring.look().await; // what became of it shows in what is believed
     }
     /// Until so often was asked.
     async fn until_asked(&self, times: u64) {
