@@ -28,7 +28,7 @@ async fn nobody_knows(shop: &mut Shop, asking: JoinHandle<Answer>, task: &str, a
 
 #[tokio::test]
 async fn a_cancellation_that_was_left_behind_is_never_called_undone() {
-    let mut shop = Stage::Products.shop().await;
+    let mut shop = Stage::Others.shop().await;
     let (goods, cart, key) = two_of_ten(&shop).await;
     let path = format!("/v1/orders/{}", cart.bought().await.text("/id"));
     let cancel = || cart.owner.post(&format!("{path}/cancel"), json!({})).key(&key);
@@ -43,7 +43,7 @@ async fn a_cancellation_that_was_left_behind_is_never_called_undone() {
 
 #[tokio::test]
 async fn a_shipment_that_was_left_behind_is_never_called_undone() {
-    let mut shop = Stage::Products.shop().await;
+    let mut shop = Stage::Others.shop().await;
     let (goods, cart, key) = two_of_ten(&shop).await;
     let path = format!("/v1/orders/{}", cart.bought().await.text("/id"));
     let admin = shop.admin().await;
@@ -59,7 +59,7 @@ async fn a_shipment_that_was_left_behind_is_never_called_undone() {
 
 #[tokio::test]
 async fn a_checkout_that_was_left_behind_at_its_pivot_is_never_called_undone() {
-    let mut shop = Stage::Products.shop().await;
+    let mut shop = Stage::Others.shop().await;
     let (goods, cart, key) = two_of_ten(&shop).await;
     let before = reservations(&shop, "confirmed");
     let asking = heard_of_the_hold_only(&shop, &goods, &cart, ("tok_ok", &key)).await;

@@ -93,7 +93,7 @@ async fn a_release_that_nobody_heard_of_is_asked_for_again() {
     let declined = settled("it is declined", || cart.checkout("tok_no_money").key(&key)).await;
     declined.problem(402, "payment_declined");
     assert_eq!(counted(&shop, &goods.variant).await, (10, 0));
-    is_bought_once(&shop, &goods, &cart, &unique("another card")).await;
+    is_bought_once(&shop, &goods, &cart, &unique("another-card")).await;
 }
 
 #[tokio::test]
