@@ -4,6 +4,7 @@
 //! failure and on Ctrl-C: a command is a future, dropping it drops what it started, and nothing here calls
 //! `process::exit` before that. Crates are few, and shared with the product where one does the job.
 mod acceptance;
+mod bench;
 mod build;
 mod ci;
 mod coverage;
@@ -43,6 +44,8 @@ enum Command {
     House,
     /// Runs the built server on real data and compares its books with the files
     Acceptance(acceptance::Arguments),
+    /// What it costs: figures for docs/performance.md
+    Bench(bench::Arguments),
 }
 
 const STOPPED: &str = "interrupted; what was started has been stopped";
@@ -74,6 +77,7 @@ async fn run(command: Command) -> Result<()> {
         Command::Deps => deps::run(&workspace),
         Command::House => house::run(&workspace),
         Command::Acceptance(arguments) => acceptance::run(&workspace, arguments).await,
+        Command::Bench(arguments) => bench::run(&workspace, arguments).await,
     }
 }
 
