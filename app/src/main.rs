@@ -48,6 +48,23 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Move a domain's tables to another database, and compare both sides. Stop its server first.
+    Copy {
+        /// The domain: users, products or orders.
+        #[arg(long)]
+        module: String,
+        /// Where from, such as sqlite:FILE or postgres://..; without it, where the settings say.
+        #[arg(long, value_name = "URL", required_unless_present = "to")]
+        from: Option<String>,
+        /// Where to; without it, where the settings say.
+        #[arg(long, value_name = "URL")]
+        to: Option<String>,
+    },
+    /// Copy all domains that are here, as they are at one moment, into a new folder of SQLite files. Servers go on.
+    Backup {
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+    },
     /// PostgreSQL: make what the shop needs.
     #[command(subcommand)]
     Database(DatabaseCommand),
@@ -133,6 +150,10 @@ async fn run(cli: Cli) -> Result<(), Failed> {
         Command::Serve => serve::run(&settings()?).await,
         Command::Demo => demo::run(settings()?, &flags).await,
         Command::Migrate { check } => commands::migrate(&settings()?, check),
+        Command::Copy { module, from, to } => {
+            commands::copy::run(&settings()?, &commands::copy::Request { module, from, to })
+        }
+        Command::Backup { to } => commands::backup::run(&settings()?, &to),
         Command::Database(DatabaseCommand::Init { admin_url }) => database_init(&settings()?, &admin_url),
         Command::Import(ImportCommand::Products { file, format, currency, dry_run }) => {
             commands::import::products(&settings()?, &file, &format, &currency, dry_run).await

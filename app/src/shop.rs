@@ -19,13 +19,15 @@ pub(crate) struct Domain {
 
 /// The domains that are here, in the order in which they are migrated.
 pub(crate) fn domains(settings: &Settings) -> Vec<Domain> {
-    let here = settings.modules.domains().into_iter().filter(|(module, _)| settings.is_here(*module));
-    here.filter_map(|(module, placed)| {
-        let name = module.as_str();
-        let location = settings.location(name, placed).expect("checked when the settings were read");
-        Some(Domain { name, location, migrations: migrations(module)? })
-    })
-    .collect()
+    let here = ModuleName::ALL.into_iter().filter(|module| settings.is_here(*module));
+    here.filter_map(|module| domain(settings, module)).collect()
+}
+
+/// One of them, wherever it runs; `None` for what owns no tables, and for what this build does not have.
+pub(crate) fn domain(settings: &Settings, module: ModuleName) -> Option<Domain> {
+    let (name, placed) = (module.as_str(), settings.modules.domain(module)?);
+    let location = settings.location(name, placed).expect("checked when the settings were read");
+    Some(Domain { name, location, migrations: migrations(module)? })
 }
 
 /// What makes a domain's tables; `None` for what owns none, and for what this build does not have.

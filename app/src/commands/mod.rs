@@ -1,5 +1,7 @@
 //! What the command line can do.
 pub(crate) mod certs;
+pub(crate) mod backup;
+pub(crate) mod copy;
 pub(crate) mod demo;
 pub(crate) mod import;
 pub(crate) mod serve;

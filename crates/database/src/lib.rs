@@ -2,13 +2,15 @@
 //!
 //! A store function is plain diesel over [`Conn`], written and compiled once; [`Database`] runs it on threads of its
 //! own, a unit of work in a transaction. [`migrate`] makes the tables, [`provision`] the roles that keep domains apart.
-//! Every domain's database also has the tables behind [`once`] (idempotent requests) and [`outbox`] (events).
+//! Every domain's database also has the tables behind [`once`] (idempotent requests) and [`outbox`] (events). [`copy`]
+//! moves all of a domain's tables to another database, and backs them up.
 //!
 //! It knows no domain, no HTTP and no configuration file. Uniqueness is a `CREATE UNIQUE INDEX name` and every CHECK
 //! has a CONSTRAINT name, in the migrations of both databases: errors are told apart by these names.
 mod backend;
 mod chunks;
 mod conn;
+pub mod copy;
 mod error;
 mod executor;
 mod location;

@@ -52,6 +52,20 @@ impl Location {
         }
     }
 }
+/// For people: without who logs in, and without what else a URL says.
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite { file } => write!(f, "sqlite:{}", file.display()),
+            Self::Postgres { url, schema, .. } => {
+                let address = url.split('?').next().unwrap_or_default();
+                let address = address.rsplit_once('@').map_or(address, |(_, host)| host);
+                let address = address.split_once("://").map_or(address, |(_, host)| host);
+                write!(f, "postgres://{address} (schema {schema})")
+            }
+        }
+    }
+}
 impl fmt::Debug for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -132,6 +146,7 @@ mod tests {
         let shop = parse(&url, true).unwrap();
         assert_eq!(shop.login().as_deref(), Some("me"));
         assert!(!format!("{shop:?}").contains("p%40ss"));
+        assert_eq!(shop.to_string(), "postgres://db.internal:5432/my%20shop (schema users)");
         let role = Some("my shop_users".to_owned());
         assert_eq!(shop, Location::Postgres { url: url.clone(), schema: "users".into(), role });
         assert_eq!(parse(&url, false), Ok(Location::Postgres { url, schema: "users".into(), role: None }));

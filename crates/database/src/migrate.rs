@@ -82,7 +82,7 @@ pub fn pending(location: &Location, migrations: &Migrations) -> Result<Vec<Strin
     }
 }
 
-const HISTORY: &str = "__diesel_schema_migrations";
+pub(crate) const HISTORY: &str = "__diesel_schema_migrations";
 
 #[derive(diesel::QueryableByName)]
 struct Named {

@@ -52,6 +52,10 @@ impl Fleet {
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
+    /// From its next start on every process is told so, and every command.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.plan.wanted.env.push((name.to_owned(), value.to_owned()));
+    }
     /// Where the shop answers: the gateway, where there is one.
     pub fn url(&self) -> String {
         match self.plan.gateway() {

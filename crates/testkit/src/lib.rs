@@ -20,7 +20,7 @@ pub use goods::{Cart, Goods, address, pay, product};
 pub use launch::{Domain, Topology};
 pub use metrics::Counters;
 pub use proxy::{Proxy, Way};
-pub use shop::{Backend, Options, Shop, chosen_topology};
+pub use shop::{Backend, Options, Shop, chosen_topology, database};
 pub use wait::until;
 
 /// A word that no other test uses.

@@ -125,11 +125,23 @@ impl Shop {
         let plan = self.fleet.plan();
         plan.command(plan.of(named(module)), args)
     }
+    /// A server of the same modules beside the one that runs, where nobody else listens.
+    pub fn another(&self, module: &str) -> Command {
+        let mut command = self.command_of(module, &["serve"]);
+        let listens = command.get_envs().map(|(name, _)| name.to_owned());
+        let listens: Vec<_> = listens.filter(|name| name.to_string_lossy().ends_with("LISTEN")).collect();
+        command.envs(listens.into_iter().map(|name| (name, "127.0.0.1:0")));
+        command
+    }
     /// Runs it to its end, once a process when it is about all; panics unless it succeeds. What it printed.
     pub fn run(&self, args: &[&str], input: &str) -> String {
         self.fleet.run(args, input).unwrap_or_else(|why| panic!("{why}"))
     }
 
+    /// From its next start on, and for commands.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.fleet.set(name, value);
+    }
     /// Starts every process that does not run, on the same data.
     pub fn resume(&mut self) {
         self.fleet.start().unwrap_or_else(|why| panic!("{why}"));
@@ -237,7 +249,8 @@ fn databases(backend: Backend, topology: Topology) -> Databases {
     }
 }
 
-fn database(word: &str) -> String {
+/// The URL of a new PostgreSQL database, empty, whose name begins with `word`.
+pub fn database(word: &str) -> String {
     let name = crate::unique(word).replace('-', "_");
     let mut admin = PgConnection::establish(&cluster()).expect("the cluster made for tests answers");
     admin.batch_execute(&format!("CREATE DATABASE {name}")).expect("a database can be made");

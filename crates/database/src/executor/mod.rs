@@ -9,6 +9,7 @@ mod unit;
 
 pub(crate) use postgres::session;
 pub(crate) use sqlite::session as sqlite_session;
+pub(crate) use unit::{commit, roll_back};
 
 use crate::{
     conn::Conn,
@@ -68,7 +69,8 @@ impl Database {
         let reads = match location.clone() {
             Location::Sqlite { file } => {
                 let (reads, read_queue) = bounded(settings.queue.max(1));
-                let writer = sqlite::connect(&file, false, &meter)?;
+                let mut writer = sqlite::connect(&file, false, &meter)?;
+                crate::copy::refuse_half(&mut writer)?;
                 let queue = Queue::new(write_queue, &meter);
                 threads.push(spawn(name, "write", move || sqlite::write_groups(writer, &queue)));
                 for _ in 0..settings.readers.max(1) {
@@ -81,7 +83,9 @@ impl Database {
             Location::Postgres { url, schema, role } => {
                 let counted = meter.clone();
                 let connect = Arc::new(move || postgres::connect(&url, &schema, role.as_deref(), &counted));
-                let mut first = Some(connect()?);
+                let mut first = connect()?;
+                crate::copy::refuse_half(&mut first)?;
+                let mut first = Some(first);
                 for _ in 0..settings.threads.max(1) {
                     let (conn, connect) = (first.take(), connect.clone());
                     let queue = Queue::new(write_queue.clone(), &meter);

@@ -65,10 +65,10 @@ where
 pub(super) fn begin_inner(conn: &mut Conn) -> QueryResult<()> {
     <Conn as TransactionManager<Conn>>::begin_transaction(conn)
 }
-pub(super) fn commit(conn: &mut Conn) -> QueryResult<()> {
+pub(crate) fn commit(conn: &mut Conn) -> QueryResult<()> {
     <Conn as TransactionManager<Conn>>::commit_transaction(conn)
 }
-pub(super) fn roll_back(conn: &mut Conn) -> QueryResult<()> {
+pub(crate) fn roll_back(conn: &mut Conn) -> QueryResult<()> {
     <Conn as TransactionManager<Conn>>::rollback_transaction(conn)
 }
 

@@ -44,6 +44,11 @@ impl Shop {
         let settings = Settings { queue: QUEUE, readers: 2, threads: 4 };
         Self { db: Database::open(&place.location, "shop", settings).unwrap(), place }
     }
+    /// Ends, and leaves its database.
+    pub(crate) async fn leave(self) -> Place {
+        self.db.close().await;
+        self.place
+    }
 }
 impl Deref for Shop {
     type Target = Database;

@@ -6,7 +6,12 @@ use diesel::{
     sql_query,
 };
 
-const ALL: [&str; 3] = ["2026-01-01-000001_idempotency", "2026-01-01-000002_outbox", "2026-01-02-000001_shop"];
+const ALL: [&str; 4] = [
+    "2026-01-01-000001_idempotency",
+    "2026-01-01-000002_outbox",
+    "2026-01-02-000001_shop",
+    "2026-01-02-000002_shelves",
+];
 
 fn goes_forward_once(place: &Place) {
     let location = &place.location;

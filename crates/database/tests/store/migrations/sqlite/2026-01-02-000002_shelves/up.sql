@@ -1,0 +1,3 @@
+CREATE TABLE shelves (
+    code TEXT PRIMARY KEY NOT NULL, within TEXT REFERENCES shelves, open INTEGER NOT NULL, width REAL, number INTEGER
+) STRICT;
