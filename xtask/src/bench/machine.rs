@@ -6,7 +6,7 @@ use crate::{
 use std::{fs, path::Path, process::Command};
 
 /// A list in Markdown.
-pub(super) fn facts(workspace: &Workspace, profile: &str, load_before: &str) -> Result<String> {
+pub(super) fn facts(workspace: &Workspace, built: &str, load_before: &str) -> Result<String> {
     let git = |arguments: &[&str]| said(Command::new("git").arg("-C").arg(&workspace.root).args(arguments));
     // What the run itself writes is no change.
     let changed = !git(&["status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs"])?.is_empty();
@@ -15,15 +15,15 @@ pub(super) fn facts(workspace: &Workspace, profile: &str, load_before: &str) -> 
     let cores = std::thread::available_parallelism().context("nobody says how many cores there are")?;
     let command: Vec<String> = std::env::args().skip(1).collect();
     Ok(format!(
-        "- `cargo xtask {}`, {}, commit {commit}{}, profile {profile}\n\
-         - {}, {cores} cores ({}), Linux {}\n\
-         - load average (1, 5, 15 minutes) before it {load_before}, after it {}\n",
+        "- `cargo xtask {}`, {}, commit {commit}{}\n\
+         - the server: {built}; {}, Linux {}, {cores} cores ({})\n\
+         - load average (1, 5, 15 minutes): {load_before} before, {} after\n",
         command.join(" "),
         said(Command::new("date").args(["-u", "+%Y-%m-%d"]))?,
-        if changed { " and changes that are in no commit" } else { "" },
+        if changed { " with changes that are in no commit" } else { "" },
         said(Command::new(rustc).arg("--version"))?,
-        processor().unwrap_or_else(|| "of a kind that is not told".into()),
         said(Command::new("uname").arg("-r"))?,
+        processor().unwrap_or_else(|| "of a kind that is not told".into()),
         load_average()?,
     ))
 }

@@ -17,7 +17,7 @@ use crate::{
 };
 use clap::ValueEnum;
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -42,6 +42,9 @@ pub(crate) struct Arguments {
     /// The cargo profile to build the server with
     #[arg(long, default_value = "release")]
     profile: String,
+    /// A server that is built already, instead of one from these sources
+    #[arg(long, conflicts_with = "profile")]
+    binary: Option<PathBuf>,
     /// Shows only that it works: one short round, a small catalogue, the tests' profile
     #[arg(long, conflicts_with_all = ["write", "rounds", "seconds", "products", "profile"])]
     quick: bool,
@@ -71,8 +74,7 @@ pub(crate) async fn run(workspace: &Workspace, arguments: Arguments) -> Result<(
         return Err(format!("{} is set, and every shop would hear of it; unset it", name.display()).into());
     }
     let extent = arguments.extent()?;
-    let profile = if arguments.quick { "dev" } else { &arguments.profile };
-    let binary = build::product(workspace, profile).await?;
+    let (binary, built) = arguments.binary(workspace).await?;
     let nginx = servers::nginx(workspace)?;
     let load_before = machine::load_average()?;
     let mut all = Vec::new();
@@ -82,13 +84,23 @@ pub(crate) async fn run(workspace: &Workspace, arguments: Arguments) -> Result<(
         }
         all.push(on(workspace, database, &binary, &nginx, &extent).await?);
     }
-    let facts = machine::facts(workspace, profile, &load_before)?;
+    let facts = machine::facts(workspace, &built, &load_before)?;
     let text = page::text(&facts, &extent.told(), &all);
     println!("\n{text}");
     if arguments.write { page::write(workspace, &text) } else { Ok(()) }
 }
 
 impl Arguments {
+    /// The server, and how it was built.
+    async fn binary(&self, workspace: &Workspace) -> Result<(PathBuf, String)> {
+        if let Some(given) = &self.binary {
+            let binary = given.canonicalize().context(format_args!("--binary {}", given.display()))?;
+            return Ok((binary, "built before, not by this command".into()));
+        }
+        let profile = if self.quick { "dev" } else { &self.profile };
+        Ok((build::product(workspace, profile).await?, format!("profile {profile}")))
+    }
+
     fn extent(&self) -> Result<Extent> {
         let (rounds, seconds, products) =
             if self.quick { (1, 0.2, 20) } else { (self.rounds, self.seconds, self.products) };
