@@ -4,10 +4,7 @@ use crate::error::{Context, Result};
 use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
 use tokio::task::JoinSet;
@@ -47,6 +44,12 @@ impl Goods {
             goods.order(&http, at).await?;
         }
         Ok(goods)
+    }
+
+    #[cfg(test)]
+    pub(super) fn of(slug: &str) -> Self {
+        let products = vec![Product { slug: slug.into(), variant: String::new() }];
+        Self { products, email: String::new(), token: String::new(), turns: AtomicUsize::new(0) }
     }
 
     /// The next of all products in turn, and a number that nobody else gets.
@@ -145,5 +148,3 @@ pub(super) fn json(text: &str) -> Result<Value> {
 pub(super) fn text<'a>(value: &'a Value, pointer: &str) -> Result<&'a str> {
     value.pointer(pointer).and_then(Value::as_str).context(format_args!("no text at {pointer} in {value}"))
 }
-
-pub(super) type Shared = Arc<Goods>;

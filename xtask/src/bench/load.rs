@@ -153,3 +153,49 @@ impl Buyer {
 fn expect(holds: bool, url: &str, answer: &str) -> Result<()> {
     if holds { Ok(()) } else { Err(format!("{url} answered something else than was asked for: {answer}").into()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::{goods::Goods, shops::Addresses};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    /// A shop that answers everything alike.
+    async fn door(status: &'static str, body: &'static str) -> Arc<Door> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let answer = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+                    let mut request = [0; 4096];
+                    while stream.read(&mut request).await.is_ok_and(|read| read > 0) {
+                        stream.write_all(answer.as_bytes()).await.unwrap();
+                    }
+                });
+            }
+        });
+        let at = Addresses { users: url.clone(), products: url.clone(), orders: url.clone(), storefront: url };
+        Arc::new(Door::of(at, Goods::of("shirt")))
+    }
+    async fn shown(status: &'static str, body: &'static str) -> Result<Turn> {
+        turn(&door(status, body).await, Load::ProductPage, 2, Duration::from_millis(50)).await
+    }
+
+    #[tokio::test]
+    async fn what_was_asked_for_counts() {
+        let turn = shown("200 OK", "{\"slug\":\"shirt\"}").await.unwrap();
+        assert!(!turn.took.is_empty() && turn.took.is_sorted() && turn.lasted >= Duration::from_millis(50));
+    }
+
+    #[tokio::test]
+    async fn nothing_else_counts() {
+        let broken = shown("503 Service Unavailable", "{\"slug\":\"shirt\"}").await.err().unwrap().to_string();
+        assert!(broken.contains("503"), "{broken}");
+        let strange = shown("200 OK", "{\"slug\":\"sock\"}").await.err().unwrap().to_string();
+        assert!(strange.contains("sock"), "{strange}");
+    }
+}

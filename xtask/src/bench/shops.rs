@@ -1,5 +1,5 @@
 //! The shops that are measured: the same binary, settings and goods; only who runs where differs.
-use super::goods::{self, Goods, Shared, asked};
+use super::goods::{self, Goods, asked};
 use crate::{
     error::{Context, Result},
     servers::Postgres,
@@ -58,7 +58,7 @@ pub(super) struct Door {
     pub(super) name: &'static str,
     pub(super) is_gateway: bool,
     pub(super) at: Addresses,
-    pub(super) goods: Shared,
+    pub(super) goods: Arc<Goods>,
     /// Processes whose time is the shop's: with the gateway where it is the way in.
     pub(super) shop: Vec<u32>,
     pub(super) database: Vec<u32>,
@@ -157,6 +157,14 @@ impl Common<'_> {
 }
 
 impl Door {
+    /// To a shop of one process that counts nothing: this one.
+    #[cfg(test)]
+    pub(super) fn of(at: Addresses, goods: Goods) -> Self {
+        let (name, is_gateway) = ("shop", false);
+        let goods = Arc::new(goods);
+        Self { name, is_gateway, at, goods, shop: vec![std::process::id()], database: vec![], internals: vec![] }
+    }
+
     /// The same shop through its gateway.
     fn behind(&self, fleet: &Fleet) -> Self {
         let url = fleet.url();
