@@ -22,8 +22,8 @@ case "$1" in
 serve)
     if [ -e refused ]; then echo "no such luck" >&2; exit 1; fi
     echo "$CLEAVE__DATA_DIR" >&2
-    echo $$ >"pid-$3"
     trap 'echo "end $3" >>calls; exit 0' TERM
+    echo $$ >"pid-$3"
     mkfifo "idle-$$"
     echo "listening on http://$CLEAVE__HTTP__LISTEN"
     echo "metrics on http://$CLEAVE__HTTP__INTERNAL_LISTEN/metrics"
