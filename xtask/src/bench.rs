@@ -30,3 +30,8 @@ pub(crate) async fn run(workspace: &Workspace, arguments: Arguments) -> Result<(
         What::Topologies(arguments) => topologies::run(workspace, arguments).await,
     }
 }
+
+/// Whether it works at all, in seconds.
+pub(crate) async fn smoke(workspace: &Workspace, profile: &str) -> Result<()> {
+    topologies::smoke(workspace, profile).await
+}

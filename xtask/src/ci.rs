@@ -1,6 +1,6 @@
 //! `cargo xtask ci`: everything that must hold before a change goes in, in one command and under 45 minutes.
 use crate::{
-    acceptance, deps,
+    acceptance, bench, deps,
     error::Result,
     house, process, test,
     workspace::{Workspace, cargo_path},
@@ -28,6 +28,7 @@ pub(crate) async fn run(workspace: &Workspace, arguments: Arguments) -> Result<(
     report.add("clippy", async || cargo(workspace, &clippy).await).await;
     report.add("deps", async || deps::run(workspace)).await;
     report.add("house", async || house::run(workspace)).await;
+    report.add("bench", async || bench::smoke(workspace, &arguments.profile).await).await;
     let data = workspace.root.join(DATA);
     if data.is_dir() {
         let arguments = acceptance::Arguments::of(data, arguments.profile);

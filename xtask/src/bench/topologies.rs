@@ -46,7 +46,7 @@ pub(crate) struct Arguments {
     #[arg(long, conflicts_with = "profile")]
     binary: Option<PathBuf>,
     /// Shows only that it works: one short round, a small catalogue, the tests' profile
-    #[arg(long, conflicts_with_all = ["write", "rounds", "seconds", "products", "profile"])]
+    #[arg(long, conflicts_with_all = ["write", "rounds", "seconds", "buyers", "products", "profile"])]
     quick: bool,
     /// Puts the tables into docs/performance.md
     #[arg(long)]
@@ -60,65 +60,85 @@ enum Database {
     Both,
 }
 
-/// How long and how much, after `--quick` was heard.
+/// How long and how much.
 struct Extent {
     rounds: u32,
     turn: Duration,
-    warm: Duration,
     buyers: usize,
     products: usize,
 }
 
 pub(crate) async fn run(workspace: &Workspace, arguments: Arguments) -> Result<()> {
-    if let Some((name, _)) = std::env::vars_os().find(|(name, _)| name.to_string_lossy().starts_with("CLEAVE__")) {
-        return Err(format!("{} is set, and every shop would hear of it; unset it", name.display()).into());
-    }
     let extent = arguments.extent()?;
-    let (binary, built) = arguments.binary(workspace).await?;
-    let nginx = servers::nginx(workspace)?;
-    let load_before = machine::load_average()?;
-    let mut all = Vec::new();
-    for database in [Database::Postgres, Database::Sqlite] {
-        if arguments.database != database && arguments.database != Database::Both {
-            continue;
+    let (binary, built) = match &arguments.binary {
+        Some(given) => {
+            let binary = given.canonicalize().context(format_args!("--binary {}", given.display()))?;
+            (binary, "built before, not by this command".to_owned())
         }
-        all.push(on(workspace, database, &binary, &nginx, &extent).await?);
-    }
-    let facts = machine::facts(workspace, &built, &load_before)?;
-    let text = page::text(&facts, &extent.told(), &all);
+        None => {
+            let profile = if arguments.quick { "dev" } else { &arguments.profile };
+            (build::product(workspace, profile).await?, format!("profile {profile}"))
+        }
+    };
+    let text = measured(workspace, &binary, &built, arguments.database, &extent).await?;
     println!("\n{text}");
     if arguments.write { page::write(workspace, &text) } else { Ok(()) }
 }
 
-impl Arguments {
-    /// The server, and how it was built.
-    async fn binary(&self, workspace: &Workspace) -> Result<(PathBuf, String)> {
-        if let Some(given) = &self.binary {
-            let binary = given.canonicalize().context(format_args!("--binary {}", given.display()))?;
-            return Ok((binary, "built before, not by this command".into()));
-        }
-        let profile = if self.quick { "dev" } else { &self.profile };
-        Ok((build::product(workspace, profile).await?, format!("profile {profile}")))
-    }
+/// On the database that needs no server.
+pub(super) async fn smoke(workspace: &Workspace, profile: &str) -> Result<()> {
+    let binary = build::product(workspace, profile).await?;
+    let built = format!("profile {profile}");
+    println!("\n{}", measured(workspace, &binary, &built, Database::Sqlite, &Extent::QUICK).await?);
+    Ok(())
+}
 
+/// The tables, in Markdown.
+async fn measured(
+    workspace: &Workspace,
+    binary: &Path,
+    built: &str,
+    databases: Database,
+    extent: &Extent,
+) -> Result<String> {
+    if let Some((name, _)) = std::env::vars_os().find(|(name, _)| name.to_string_lossy().starts_with("CLEAVE__")) {
+        return Err(format!("{} is set, and every shop would hear of it; unset it", name.display()).into());
+    }
+    let nginx = servers::nginx(workspace)?;
+    let load_before = machine::load_average()?;
+    let mut all = Vec::new();
+    for database in [Database::Postgres, Database::Sqlite] {
+        if databases == database || databases == Database::Both {
+            all.push(on(workspace, database, binary, &nginx, extent).await?);
+        }
+    }
+    let facts = machine::facts(workspace, built, &load_before)?;
+    Ok(page::text(&facts, &extent.told(), &all))
+}
+
+impl Arguments {
     fn extent(&self) -> Result<Extent> {
-        let (rounds, seconds, products) =
-            if self.quick { (1, 0.2, 20) } else { (self.rounds, self.seconds, self.products) };
-        let turn = Duration::try_from_secs_f64(seconds).ok().filter(|turn| !turn.is_zero());
+        if self.quick {
+            return Ok(Extent::QUICK);
+        }
+        let turn = Duration::try_from_secs_f64(self.seconds).ok().filter(|turn| !turn.is_zero());
         let turn = turn.context("--seconds: more than none")?;
-        if rounds == 0 || self.buyers == 0 || products == 0 {
+        let Self { rounds, buyers, products, .. } = *self;
+        if rounds == 0 || buyers == 0 || products == 0 {
             return Err("--rounds, --buyers and --products: at least 1".into());
         }
-        Ok(Extent { rounds, turn, warm: turn / 2, buyers: self.buyers, products })
+        Ok(Extent { rounds, turn, buyers, products })
     }
 }
 
 impl Extent {
+    const QUICK: Self = Self { rounds: 1, turn: Duration::from_millis(200), buyers: 8, products: 20 };
+
     fn told(&self) -> String {
-        let Self { rounds, turn, buyers, products, .. } = self;
+        let Self { rounds, turn, buyers, products } = self;
         let seconds = turn.as_secs_f64();
         format!(
-            "{rounds} rounds, a turn of {seconds} s each; {products} products; {buyers} buyers at once, and one alone"
+            "rounds: {rounds}, {seconds} s a turn; {products} products a shop; {buyers} buyers at once, then one alone"
         )
     }
 }
@@ -182,7 +202,7 @@ async fn rounds(shops: &[Shop], extent: &Extent) -> Result<Vec<Group>> {
         lanes.push((buyers, doors.map(lane).collect::<Vec<_>>()));
     }
     for round in 0..=extent.rounds {
-        let length = if round == 0 { extent.warm } else { extent.turn };
+        let length = if round == 0 { extent.turn / 2 } else { extent.turn };
         for (buyers, lanes) in &mut lanes {
             // There and back: nobody always comes after the same.
             let there = round % 2 == 0;
