@@ -1,17 +1,19 @@
 //! `cargo xtask test`: every test, one step after another, with seconds and counts.
 //!
-//! Steps are discovered, not listed, and one that ran no test fails: nothing is skipped in silence.
+//! Steps are discovered, not listed, and one that ran no test fails: nothing is skipped in silence. On a database all of
+//! them run over one process; the black-box suites run again over every other topology.
 use crate::{
     coverage,
     error::{Context, Result},
     process,
-    servers::Postgres,
+    servers::{self, Postgres},
     workspace::{PRODUCT, Package, Workspace, cargo_path},
 };
 use clap::ValueEnum;
+use launch::Topology;
 use std::{
     fmt, fs,
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 use tokio::process::Command;
@@ -20,12 +22,19 @@ use tokio::process::Command;
 const LIMIT: Duration = Duration::from_secs(20 * 60);
 /// The test target that checks the workspace itself and needs no database.
 const HOUSE: &str = "house";
+/// The suites that see a shop from outside only, and so cannot tell one topology from another. What the others look at
+/// is not the same everywhere: `crash` kills the one process, `sql` counts what one request costs one process, and a
+/// suite about several processes starts them itself.
+const BLACK_BOX: [&str; 2] = ["http", "races"];
 
 #[derive(clap::Args, Default)]
 pub(crate) struct Arguments {
     /// Runs a part only
     #[arg(long)]
     only: Option<Part>,
+    /// Runs the suites of this topology only
+    #[arg(long)]
+    topology: Option<Topology>,
     /// Runs tests only whose names contain this
     filter: Option<String>,
 }
@@ -42,29 +51,19 @@ pub(crate) async fn run(workspace: &Workspace, arguments: Arguments) -> Result<(
     let steps = steps(workspace.product()?, &arguments)?;
     let postgres = Postgres::start(workspace, &[]).await?;
     let mut done = Vec::new();
-    // What was answered, by database.
+    // What was answered, by where.
     let seen = tempfile::tempdir().context("cannot make a folder for the run")?;
+    let run = Run {
+        workspace,
+        postgres: postgres.url("postgres"),
+        nginx: servers::nginx(workspace)?,
+        filter: arguments.filter,
+        seen: seen.path(),
+    };
     for step in &steps {
         println!("\n=== {} ===", step.name);
         let started = Instant::now();
-        let folder = step.database.map(|database| seen.path().join(database));
-        if let Some(folder) = &folder {
-            fs::create_dir_all(folder).context(format_args!("cannot make {}", folder.display()))?;
-        }
-        let outcome = match (&step.runs, &folder) {
-            (Runs::Coverage, Some(folder)) => coverage::check(workspace, folder).map(Outcome::of_one),
-            (Runs::Cargo(given), folder) => {
-                step.run(
-                    given,
-                    &workspace.root,
-                    &postgres.url("postgres"),
-                    arguments.filter.as_deref(),
-                    folder.as_deref(),
-                )
-                .await
-            }
-            (Runs::Coverage, None) => Err("coverage is of a database".into()),
-        };
+        let outcome = run.step(step).await;
         let outcome = outcome.unwrap_or_else(|error| Outcome { verdict: Err(error.to_string()), ..Outcome::default() });
         println!("--- {}: {outcome}, {:.1} s", step.name, started.elapsed().as_secs_f64());
         done.push((step.name.as_str(), outcome, started.elapsed()));
@@ -73,52 +72,93 @@ pub(crate) async fn run(workspace: &Workspace, arguments: Arguments) -> Result<(
     conclude(&done)
 }
 
+/// What the steps of one run share.
+struct Run<'a> {
+    workspace: &'a Workspace,
+    postgres: String,
+    nginx: PathBuf,
+    filter: Option<String>,
+    seen: &'a Path,
+}
+
 struct Step {
     name: String,
     runs: Runs,
-    /// None where a test takes both databases, or none.
-    database: Option<&'static str>,
+    /// None where a test takes what it needs, or nothing.
+    on: Option<On>,
+}
+
+/// Where a suite runs.
+#[derive(Clone, Copy)]
+struct On {
+    database: &'static str,
+    topology: Topology,
 }
 
 enum Runs {
     /// `cargo test` with these arguments.
     Cargo(Vec<String>),
-    /// Looks at what the steps of its database answered before it.
+    /// Looks at what the steps of the same place answered before it.
     Coverage,
 }
 
+impl fmt::Display for On {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.topology {
+            Topology::Single => f.write_str(self.database),
+            topology => write!(f, "{}, {topology}", self.database),
+        }
+    }
+}
+
 impl Step {
-    fn new(name: impl Into<String>, arguments: &[&str], database: Option<&'static str>) -> Self {
+    fn new(name: impl Into<String>, arguments: &[&str], on: Option<On>) -> Self {
         let runs = Runs::Cargo(arguments.iter().map(|&a| a.to_owned()).collect());
-        Self { name: name.into(), runs, database }
+        Self { name: name.into(), runs, on }
+    }
+    fn target(name: &str, on: Option<On>) -> Self {
+        let shown = on.map_or_else(|| name.to_owned(), |on| format!("{name} on {on}"));
+        Self::new(shown, &["--package", PRODUCT, "--test", name], on)
+    }
+}
+
+impl Run<'_> {
+    async fn step(&self, step: &Step) -> Result<Outcome> {
+        let folder = step.on.map(|on| self.seen.join(format!("{}-{}", on.database, on.topology)));
+        if let Some(folder) = &folder {
+            fs::create_dir_all(folder).context(format_args!("cannot make {}", folder.display()))?;
+        }
+        match (&step.runs, folder) {
+            (Runs::Coverage, Some(folder)) => coverage::check(self.workspace, &folder).map(Outcome::of_one),
+            (Runs::Coverage, None) => Err("coverage is of a database".into()),
+            (Runs::Cargo(arguments), folder) => self.cargo(arguments, step.on, folder.as_deref()).await,
+        }
     }
 
-    async fn run(
-        &self,
-        arguments: &[String],
-        root: &Path,
-        postgres: &str,
-        filter: Option<&str>,
-        seen: Option<&Path>,
-    ) -> Result<Outcome> {
+    async fn cargo(&self, arguments: &[String], on: Option<On>, seen: Option<&Path>) -> Result<Outcome> {
         let mut command = Command::new(cargo_path());
-        command.current_dir(root).arg("test").args(arguments).arg("--no-fail-fast").args(filter);
-        command.env("CLEAVE_TEST_POSTGRES", postgres);
-        match self.database {
-            Some(database) => command.env("CLEAVE_TEST_DATABASE", database),
-            None => command.env_remove("CLEAVE_TEST_DATABASE"),
-        };
-        match seen {
-            Some(folder) => command.env("CLEAVE_TEST_COVERAGE", folder),
-            None => command.env_remove("CLEAVE_TEST_COVERAGE"),
-        };
+        command.current_dir(&self.workspace.root).arg("test").args(arguments).arg("--no-fail-fast").args(&self.filter);
+        command.env("CLEAVE_TEST_POSTGRES", &self.postgres).env("CLEAVE_TEST_NGINX", &self.nginx);
+        for name in ["CLEAVE_TEST_DATABASE", "CLEAVE_TEST_TOPOLOGY", "CLEAVE_TEST_COVERAGE"] {
+            command.env_remove(name);
+        }
+        if let Some(On { database, topology }) = on {
+            command.env("CLEAVE_TEST_DATABASE", database).env("CLEAVE_TEST_TOPOLOGY", topology.to_string());
+        }
+        if let Some(folder) = seen {
+            command.env("CLEAVE_TEST_COVERAGE", folder);
+        }
         let ended = process::run(command, LIMIT).await?;
-        Ok(Outcome::read(&ended.stdout, ended.success, filter.is_some()))
+        Ok(Outcome::read(&ended.stdout, ended.success, self.filter.is_some()))
     }
 }
 
 fn steps(product: &Package, arguments: &Arguments) -> Result<Vec<Step>> {
-    let wants = |part| arguments.only.is_none_or(|only| only == part);
+    let wants = |part| match arguments.only {
+        Some(only) => only == part,
+        // Who names a topology wants its suites.
+        None => part != Part::Unit || arguments.topology.is_none(),
+    };
     let mut steps = Vec::new();
     if wants(Part::Unit) {
         steps.push(Step::new("crates", &["--workspace", "--exclude", PRODUCT, "--exclude", "xtask"], None));
@@ -132,26 +172,36 @@ fn steps(product: &Package, arguments: &Arguments) -> Result<Vec<Step>> {
     let targets = product.targets.iter().filter(|target| target.kind.iter().any(|kind| kind == "test"));
     let (house, targets): (Vec<_>, Vec<_>) =
         targets.map(|target| target.name.as_str()).partition(|&name| name == HOUSE);
-    let target =
-        |name: &str, shown: String, database| Step::new(shown, &["--package", PRODUCT, "--test", name], database);
     if wants(Part::Unit) {
-        steps.extend(house.into_iter().map(|name| target(name, name.into(), None)));
+        steps.extend(house.into_iter().map(|name| Step::target(name, None)));
     }
-    for (part, database) in [(Part::Sqlite, "sqlite"), (Part::Postgres, "postgres")] {
-        if wants(part) {
-            let named = targets.iter().map(|name| target(name, format!("{name} on {database}"), Some(database)));
-            steps.extend(named);
+    for (part, on) in places() {
+        if wants(part) && arguments.topology.is_none_or(|only| only == on.topology) {
+            let here = |name: &&str| on.topology == Topology::Single || BLACK_BOX.contains(name);
+            steps.extend(targets.iter().copied().filter(here).map(|name| Step::target(name, Some(on))));
             // A part of the tests produces a part of the answers.
             if arguments.filter.is_none() {
-                let name = format!("coverage on {database}");
-                steps.push(Step { name, runs: Runs::Coverage, database: Some(database) });
+                steps.push(Step { name: format!("coverage on {on}"), runs: Runs::Coverage, on: Some(on) });
             }
         }
     }
-    if targets.is_empty() && arguments.only != Some(Part::Unit) {
-        return Err(format!("package `{PRODUCT}` has no test targets, so nothing would run on a database").into());
+    if steps.is_empty() {
+        return Err("nothing is to be run: over other topologies than `single` the database is postgres".into());
+    }
+    if let Some(gone) = BLACK_BOX.iter().find(|name| !targets.contains(name)) {
+        return Err(
+            format!("package `{PRODUCT}` has no test target `{gone}`, so it would not run over any topology").into()
+        );
     }
     Ok(steps)
+}
+
+/// One process on either database; several on PostgreSQL, since what differs between databases differs there too.
+fn places() -> impl Iterator<Item = (Part, On)> {
+    let single = [(Part::Sqlite, "sqlite"), (Part::Postgres, "postgres")];
+    let single = single.into_iter().map(|(part, database)| (part, On { database, topology: Topology::Single }));
+    let others = Topology::ALL.into_iter().filter(|topology| *topology != Topology::Single);
+    single.chain(others.map(|topology| (Part::Postgres, On { database: "postgres", topology })))
 }
 
 /// A binary without unit tests has no step, rather than one that runs nothing.

@@ -51,7 +51,7 @@ pub(crate) fn start(plan: &Plan, errors: &Errors) -> Result<Option<Leashed>> {
 
 /// What the shop says of its routes: they are the same whichever process is asked.
 fn printed(plan: &Plan, address: SocketAddr) -> Result<Vec<u8>> {
-    let arguments = ["topology", "--format", "nginx", "--gateway", &address.to_string()];
+    let arguments = ["topology", "--format", "nginx", "--gateway", &address.to_string(), "--access-log", "off"];
     let process = plan.processes().last().expect("a topology has processes");
     let told = plan.command(process, &arguments).output().context("cannot start the binary")?;
     if told.status.success() {

@@ -125,6 +125,14 @@ impl Shop {
         let plan = self.fleet.plan();
         plan.command(plan.of(named(module)), args)
     }
+    /// A server of the same modules beside the one that runs, where nobody else listens.
+    pub fn another(&self, module: &str) -> Command {
+        let mut command = self.command_of(module, &["serve"]);
+        let listens = command.get_envs().map(|(name, _)| name.to_owned());
+        let listens: Vec<_> = listens.filter(|name| name.to_string_lossy().ends_with("LISTEN")).collect();
+        command.envs(listens.into_iter().map(|name| (name, "127.0.0.1:0")));
+        command
+    }
     /// Runs it to its end, once a process when it is about all; panics unless it succeeds. What it printed.
     pub fn run(&self, args: &[&str], input: &str) -> String {
         self.fleet.run(args, input).unwrap_or_else(|why| panic!("{why}"))
