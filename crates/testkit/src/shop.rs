@@ -69,7 +69,8 @@ pub struct Shop {
     dir: TempDir,
 }
 
-pub(crate) const ADMIN: (&str, &str) = ("admin@test.example", "an admin's password");
+/// The administrator's address and password.
+pub const ADMIN: (&str, &str) = ("admin@test.example", "an admin's password");
 
 impl Shop {
     /// Starts `binary` on fresh data, with an administrator.
@@ -105,7 +106,7 @@ impl Shop {
             fleet,
             databases,
             proxies,
-            contract: Arc::new(Contract::read()),
+            contract: Arc::default(),
             staff: Mutex::default(),
             dir,
         };
