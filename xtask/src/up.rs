@@ -86,6 +86,7 @@ fn start(wanted: Wanted) -> Result<Fleet> {
     let (email, password) = ADMIN;
     fleet.run(&["users", "create-admin", "--email", email, "--password-stdin"], password)?;
     fleet.start()?;
+    fleet.meet()?;
     Ok(fleet)
 }
 

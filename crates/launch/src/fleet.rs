@@ -2,7 +2,7 @@
 use crate::{
     Databases, Domain, Failed, Module, Plan, Result, Signal, Topology,
     error::Context,
-    gateway,
+    gateway, http,
     leash::{Errors, Leashed},
     plan::Process,
 };
@@ -11,7 +11,7 @@ use std::{
     io::Write,
     process::{Command, Stdio},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 const START: Duration = Duration::from_secs(60);
@@ -124,6 +124,21 @@ impl Fleet {
         }
         if self.gateway.is_none() {
             self.gateway = gateway::start(&self.plan, &self.plan.wanted.errors)?;
+        }
+        Ok(())
+    }
+    /// Returns when every process reaches every other: they are started at once, and miss each other at first.
+    pub fn meet(&self) -> Result<()> {
+        let asked = Instant::now();
+        for (name, internal) in self.internals() {
+            let address = internal.trim_start_matches("http://").parse();
+            let address = address.context(format_args!("{name} says no address where operators find it"))?;
+            while !http::get(address, "/readyz").is_some_and(|answer| answer.ends_with("{\"status\":\"ready\"}")) {
+                if asked.elapsed() > START {
+                    return Err(Failed(format!("{name} does not reach its neighbours; its log says whom, and why")));
+                }
+                thread::sleep(Duration::from_millis(20));
+            }
         }
         Ok(())
     }

@@ -145,7 +145,7 @@ impl Shop {
     }
     /// Starts every process that does not run, on the same data.
     pub fn resume(&mut self) {
-        self.fleet.start().unwrap_or_else(|why| panic!("{why}"));
+        self.fleet.start().and_then(|()| self.fleet.meet()).unwrap_or_else(|why| panic!("{why}"));
         self.url = self.fleet.url();
         self.internal = self.internal_of("storefront");
     }
