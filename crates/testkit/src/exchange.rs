@@ -11,32 +11,45 @@ use tokio::{
     time::timeout,
 };
 
-/// Sends `sent` to the plain HTTP address `url`, and reads until the other side hangs up: it should be asked to, with
-/// `Connection: close`. Interim answers are left out.
+/// Sends `sent` to the plain HTTP address `url`, and reads one answer; an interim one is left out.
 pub async fn exchange(url: &str, sent: &[u8]) -> Result<Answer> {
     let address = url.strip_prefix("http://").unwrap_or(url);
     let (mut reader, mut writer) = TcpStream::connect(address).await?.into_split();
-    let mut bytes = Vec::new();
+    let what: String = String::from_utf8_lossy(sent).lines().next().unwrap_or_default().chars().take(120).collect();
+    let head_only = sent.starts_with(b"HEAD ");
     let read = async {
-        let (_, read) = tokio::join!(writer.write_all(sent), reader.read_to_end(&mut bytes));
-        read
+        let mut bytes = Vec::new();
+        loop {
+            let read = reader.read_buf(&mut bytes).await;
+            let ended = !matches!(read, Ok(1..));
+            if let Some(answer) = parse(&what, &bytes, head_only, ended) {
+                return Ok(answer);
+            }
+            if read? == 0 {
+                let said = String::from_utf8_lossy(&bytes).chars().take(100).collect::<String>();
+                return Err(Error::new(ErrorKind::UnexpectedEof, format!("not a whole answer: {said}")));
+            }
+        }
     };
-    let read = timeout(Duration::from_secs(20), read).await.map_err(|_| Error::from(ErrorKind::TimedOut))?;
-    let what = String::from_utf8_lossy(sent).lines().next().unwrap_or_default().chars().take(120).collect();
-    // Whoever does not want all that was sent hangs up rudely; what it said before counts.
-    match parse(what, &bytes, sent.starts_with(b"HEAD ")) {
-        Some(answer) => Ok(answer),
-        None => Err(read.err().unwrap_or_else(|| Error::new(ErrorKind::UnexpectedEof, "not a whole answer"))),
-    }
+    // Whoever does not want all that was sent hangs up rudely; what it says before counts.
+    let write = async {
+        let _ = writer.write_all(sent).await;
+        std::future::pending().await
+    };
+    let answer = async {
+        tokio::select! { answer = read => answer, () = write => Err(ErrorKind::Other.into()) }
+    };
+    timeout(Duration::from_secs(20), answer).await.map_err(|_| Error::from(ErrorKind::TimedOut))?
 }
 
-fn parse(what: String, mut bytes: &[u8], head_only: bool) -> Option<Answer> {
+/// A whole answer, if that is what `bytes` are; `ended` when nothing will follow.
+fn parse(what: &str, mut bytes: &[u8], head_only: bool, ended: bool) -> Option<Answer> {
     loop {
         let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
         let (head, rest) = (&bytes[..end], &bytes[end + 4..]);
         let mut lines = head.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
         let status: u16 = std::str::from_utf8(lines.next()?).ok()?.split(' ').nth(1)?.parse().ok()?;
-        if (100..200).contains(&status) {
+        if (100..200).contains(&status) && status != 101 {
             bytes = rest;
             continue;
         }
@@ -46,19 +59,20 @@ fn parse(what: String, mut bytes: &[u8], head_only: bool) -> Option<Answer> {
             let value = HeaderValue::from_bytes(line[colon + 1..].trim_ascii()).ok()?;
             headers.append(HeaderName::from_bytes(&line[..colon]).ok()?, value);
         }
-        let bytes = if head_only { rest.to_vec() } else { body(&headers, rest)? };
-        return Some(Answer { what, status, headers, bytes });
+        let bodiless = head_only || [101, 204, 304].contains(&status);
+        let bytes = if bodiless { rest.to_vec() } else { body(&headers, rest, ended)? };
+        return Some(Answer { what: what.to_owned(), status, headers, bytes });
     }
 }
 
-fn body(headers: &HeaderMap, bytes: &[u8]) -> Option<Vec<u8>> {
+fn body(headers: &HeaderMap, bytes: &[u8], ended: bool) -> Option<Vec<u8>> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     if text("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")) {
         return chunks(bytes);
     }
     match text("content-length") {
         Some(length) => bytes.get(..length.parse().ok()?).map(<[u8]>::to_vec),
-        None => Some(bytes.to_vec()),
+        None => ended.then(|| bytes.to_vec()),
     }
 }
 
@@ -81,7 +95,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Option<(u16, String)> {
-        let answer = parse(String::new(), text.as_bytes(), false)?;
+        let answer = parse("", text.as_bytes(), false, true)?;
         Some((answer.status, String::from_utf8(answer.bytes).unwrap()))
     }
 

@@ -57,7 +57,8 @@ pub(crate) async fn script(pair: &mut Pair, People { anyone, customer, clerk, ..
 
     let gone = pair.send(clerk.post("/v1/products", lamp("gone", 1))).await.expect(201).text("/id");
     pair.send(clerk.delete(&format!("/v1/products/{gone}"))).await.expect(204);
-    pair.send(clerk.delete(&format!("/v1/products/{gone}"))).await.problem(404, "not_found");
+    pair.send(clerk.delete(&format!("/v1/products/{gone}"))).await;
+    pair.send(anyone.get(&format!("/v1/products/{gone}"))).await.problem(404, "not_found");
     imports(pair, clerk).await;
     Goods { variant: made.text("/variants/0/id"), last: last.text("/variants/0/id"), yen }
 }
