@@ -77,8 +77,7 @@ pub(crate) async fn paths(pair: &mut Pair, admin: &Who) {
 pub(crate) async fn heads(pair: &mut Pair) {
     let many: String = (0..90).map(|n| format!("x-many-{n}: 1\r\n")).collect();
     let too_many: String = (0..200).map(|n| format!("x-many-{n}: 1\r\n")).collect();
-    let (long, longer) =
-        (format!("x-long: {}\r\n", "x".repeat(20_000)), format!("x-long: {}\r\n", "x".repeat(300_000)));
+    let (long, longer) = (format!("x-long: {}\r\n", "x".repeat(20_000)), format!("x-long: {}", "x".repeat(300_000)));
     let more = [
         "",
         "host: shop\r\n",
@@ -109,27 +108,31 @@ pub(crate) async fn heads(pair: &mut Pair) {
         "host: shop\r\ntransfer-encoding: nonsense\r\n",
     ];
     let long = ["host: shop\r\n", &long].concat();
-    let longer = ["host: shop\r\n", &longer].concat();
     let many = ["host: shop\r\n", &many].concat();
     let too_many = ["host: shop\r\n", &too_many].concat();
-    for headers in more.into_iter().chain([long.as_str(), &longer, &many, &too_many]) {
+    for headers in more.into_iter().chain([long.as_str(), &many, &too_many]) {
         for path in ["/v1/products?limit=1", "/v1/users/me", "/nothing"] {
             pair.raw(format!("GET {path} HTTP/1.1\r\n{headers}connection: close\r\n\r\n").as_bytes()).await;
         }
     }
     for line in [
-        "GET /v1/products",
         "GET /v1/products HTTP/1.0",
         "GET /v1/products HTTP/2.0",
         "GET /v1/products HTTP/9",
-        "get /v1/products HTTP/1.1",
-        "GET  /v1/products HTTP/1.1",
         "G@T /v1/products HTTP/1.1",
         "nonsense",
         "GET /v1/a b HTTP/1.1",
-        "CONNECT shop:80 HTTP/1.1",
     ] {
         pair.raw(format!("{line}\r\nhost: shop\r\nconnection: close\r\n\r\n").as_bytes()).await;
+    }
+    // nginx speaks HTTP/0.9, is patient with spaces and no friend of small letters; a process tells 431 from 400.
+    for (line, statuses) in [
+        ("GET /v1/products", [400, 0]),
+        ("GET  /v1/products HTTP/1.1", [400, 200]),
+        ("get /v1/products HTTP/1.1", [405, 400]),
+        (&format!("GET / HTTP/1.1\r\n{longer}"), [431, 400]),
+    ] {
+        pair.known(format!("{line}\r\nhost: shop\r\nconnection: close\r\n\r\n").as_bytes(), statuses).await;
     }
 }
 
@@ -147,7 +150,6 @@ pub(crate) async fn bodies(pair: &mut Pair, admin: &Who) {
     pair.send(admin.ask("POST", "/v1/categories").body("application/json", fits.clone())).await.expect(201);
     let head = "POST /v1/users HTTP/1.1\r\nhost: shop\r\nconnection: close\r\ncontent-type: application/json\r\n";
     for broken in [
-        "transfer-encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n",
         "transfer-encoding: chunked\r\ncontent-length: 2\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
         "content-length: 2\r\n\r\n{}",
         "content-length: 2, 2\r\n\r\n{}",
@@ -156,6 +158,8 @@ pub(crate) async fn bodies(pair: &mut Pair, admin: &Who) {
     ] {
         pair.raw(format!("{head}{broken}").as_bytes()).await;
     }
+    // Who notices first says so in its own words.
+    pair.known(format!("{head}transfer-encoding: chunked\r\n\r\nzz\r\n{{}}\r\n0\r\n\r\n").as_bytes(), [400, 400]).await;
     let unannounced = format!("{head}transfer-encoding: chunked\r\n\r\n{:x}\r\n{fits} \r\n", fits.len() + 1);
     pair.raw(unannounced.as_bytes()).await.problem(413, "body_too_large");
 }
