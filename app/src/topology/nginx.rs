@@ -10,7 +10,6 @@ use web::Problem;
 const OWN: &[(&str, &[u16], Code)] = &[
     ("malformed", &[400, 411, 414, 421, 494, 501, 505], Code::MalformedRequest),
     ("nothing", &[403, 404], Code::NotServedHere),
-    ("method", &[405], Code::MethodNotAllowed),
     ("large", &[413], Code::BodyTooLarge),
     ("internal", &[500], Code::Internal),
 ];
@@ -123,11 +122,11 @@ const HEADERS: &str = "        internal;
         add_header X-Content-Type-Options nosniff always;
 ";
 
-const TLS: &str = "        proxy_ssl_server_name on;
-        proxy_ssl_name $cleave_tls_name;
-        proxy_ssl_verify on;
-        proxy_ssl_verify_depth 4;
-        proxy_ssl_trusted_certificate /etc/ssl/certs/ca-certificates.crt;
+const TLS: &str = "    proxy_ssl_server_name on;
+    proxy_ssl_name $cleave_tls_name;
+    proxy_ssl_verify on;
+    proxy_ssl_verify_depth 4;
+    proxy_ssl_trusted_certificate /etc/ssl/certs/ca-certificates.crt;
 ";
 
 const TEMPLATE: &str = r#"# Written by `cleave topology --format nginx`: one address in front of a shop's processes. Write it anew after an upgrade
@@ -177,26 +176,32 @@ server {
     gzip off;
     keepalive_timeout 75s;
 
+    proxy_http_version 1.1;
+    proxy_set_header Host $cleave_host;
+    proxy_set_header Connection "";
+    proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    proxy_set_header X-Request-Id $cleave_request_id;
+    proxy_redirect off;
+    proxy_request_buffering off;
+    proxy_max_temp_file_size 0;
+    proxy_buffer_size 16k;
+    proxy_buffers 8 16k;
+    # A process gives a request {request} s; bodies stream longer, and these are between two pieces.
+    proxy_connect_timeout 2s;
+    proxy_send_timeout {patience}s;
+    proxy_read_timeout {patience}s;
+    # What may have been done is not done again: that is the client's to say, with its Idempotency-Key.
+    proxy_next_upstream off;
+{tls}
+    # No path here: the client's own goes on, byte for byte.
     location / {
-        # No path here: the client's own goes on, byte for byte.
         proxy_pass $cleave_to;
-        proxy_http_version 1.1;
-        proxy_set_header Host $cleave_host;
-        proxy_set_header Connection "";
-        proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-        proxy_set_header X-Request-Id $cleave_request_id;
-        proxy_redirect off;
-        proxy_request_buffering off;
-        proxy_max_temp_file_size 0;
-        proxy_buffer_size 16k;
-        proxy_buffers 8 16k;
-        # A process gives a request {request} s; bodies stream longer, and these are between two pieces.
-        proxy_connect_timeout 2s;
-        proxy_send_timeout {patience}s;
-        proxy_read_timeout {patience}s;
-        # What may have been done is not done again: that is the client's to say, with its Idempotency-Key.
-        proxy_next_upstream off;
-{tls}    }
+    }
+    # TRACE is the one method that nginx refuses by itself; what a path knows is for the process to say.
+    error_page 405 = @process;
+    location @process {
+        proxy_pass $cleave_to;
+    }
 
     # What nginx itself has to say, as the processes would.
     error_page 502 503 504 =503 /_problem/lost;

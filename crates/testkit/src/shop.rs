@@ -70,7 +70,8 @@ pub struct Shop {
     dir: TempDir,
 }
 
-pub(crate) const ADMIN: (&str, &str) = ("admin@test.example", "an admin's password");
+/// The administrator's address and password.
+pub const ADMIN: (&str, &str) = ("admin@test.example", "an admin's password");
 
 impl Shop {
     /// Starts `binary` on fresh data, with an administrator.
@@ -109,7 +110,7 @@ impl Shop {
             databases,
             proxies,
             said,
-            contract: Arc::new(Contract::read()),
+            contract: Arc::default(),
             staff: Mutex::default(),
             dir,
         };
