@@ -1,6 +1,6 @@
 //! `cargo xtask ci`: everything that must hold before a change goes in, in one command and under 45 minutes.
 use crate::{
-    acceptance, deps,
+    acceptance, bench, deps,
     error::Result,
     git::Git,
     house, process, proto, test, versions,
@@ -37,6 +37,7 @@ pub(crate) async fn run(workspace: &Workspace, arguments: Arguments) -> Result<(
         }
         Err(why) => println!("\nversions was left out: {why}"),
     }
+    report.add("bench", async || bench::smoke(workspace, &arguments.profile).await).await;
     let data = workspace.root.join(DATA);
     if data.is_dir() {
         let arguments = acceptance::Arguments::of(data, arguments.profile);

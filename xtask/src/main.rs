@@ -4,6 +4,7 @@
 //! failure and on Ctrl-C: a command is a future, dropping it drops what it started, and nothing here calls
 //! `process::exit` before that. Crates are few, and shared with the product where one does the job.
 mod acceptance;
+mod bench;
 mod build;
 mod ci;
 mod coverage;
@@ -50,6 +51,8 @@ enum Command {
     Versions(versions::Arguments),
     /// Runs the built server on real data and compares its books with the files
     Acceptance(acceptance::Arguments),
+    /// What it costs: figures for docs/performance.md
+    Bench(bench::Arguments),
 }
 
 const STOPPED: &str = "interrupted; what was started has been stopped";
@@ -83,6 +86,7 @@ async fn run(command: Command) -> Result<()> {
         Command::Proto => proto::run(&workspace),
         Command::Versions(arguments) => versions::run(&workspace, arguments).await,
         Command::Acceptance(arguments) => acceptance::run(&workspace, arguments).await,
+        Command::Bench(arguments) => bench::run(&workspace, arguments).await,
     }
 }
 

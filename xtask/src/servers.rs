@@ -1,7 +1,7 @@
 //! A private PostgreSQL for tests: found or fetched, started on loopback, stopped when dropped.
 //!
-//! It gives up durability for speed, trusts whoever reaches loopback, and is thrown away after the run. Nothing here
-//! needs a client: databases are created in single-user mode before the server starts, and readiness is read from
+//! It gives up durability for speed unless told otherwise, trusts whoever reaches loopback, and is thrown away after the
+//! run. Nothing here needs a client: databases are created in single-user mode before the server starts, and readiness is read from
 //! `postmaster.pid`, as `pg_ctl` does. PostgreSQL refuses to run as root, so root drops to another user.
 mod buf;
 mod nginx;
@@ -39,10 +39,10 @@ const START: Duration = Duration::from_secs(60);
 const STOP: Duration = Duration::from_secs(30);
 
 /// Safe only because nothing in it has to survive.
+const FORGETFUL: &[&str] = &["fsync=off", "full_page_writes=off", "synchronous_commit=off"];
+/// As PostgreSQL is by itself: what was committed is on the disk.
+const DURABLE: &[&str] = &["fsync=on", "full_page_writes=on", "synchronous_commit=on"];
 const SETTINGS: &[&str] = &[
-    "fsync=off",
-    "full_page_writes=off",
-    "synchronous_commit=off",
     "max_connections=300",
     "lc_messages=C",
     "listen_addresses=127.0.0.1",
@@ -53,13 +53,24 @@ const SETTINGS: &[&str] = &[
 pub(crate) struct Postgres {
     child: Child,
     pub(crate) port: u16,
+    /// As the server says it.
+    pub(crate) version: String,
     // Dropped after the server has stopped.
-    _home: Home,
+    home: Home,
 }
 
 impl Postgres {
     /// Starts a fresh cluster that holds these databases beside `postgres`.
     pub(crate) async fn start(workspace: &Workspace, databases: &[&str]) -> Result<Self> {
+        Self::start_with(workspace, databases, FORGETFUL).await
+    }
+
+    /// The same, and a commit is on the disk when it is answered.
+    pub(crate) async fn durable(workspace: &Workspace, databases: &[&str]) -> Result<Self> {
+        Self::start_with(workspace, databases, DURABLE).await
+    }
+
+    async fn start_with(workspace: &Workspace, databases: &[&str], promises: &[&str]) -> Result<Self> {
         let started = Instant::now();
         let user = Unprivileged::find()?;
         let home = Home::make(&workspace.target.join("test-postgres"), user.as_ref())?;
@@ -69,13 +80,18 @@ impl Postgres {
         for name in databases {
             tools.create_database(name)?;
         }
-        let (child, port) = tools.serve().await?;
-        println!(
-            "PostgreSQL {} answers on 127.0.0.1:{port} after {:.1} s",
-            tools.version(),
-            started.elapsed().as_secs_f64()
-        );
-        Ok(Self { child, port, _home: home })
+        let (child, port) = tools.serve(promises).await?;
+        let version = tools.version()?;
+        println!("{version} answers on 127.0.0.1:{port} after {:.1} s", started.elapsed().as_secs_f64());
+        Ok(Self { child, port, version, home })
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.home.path()
     }
 
     pub(crate) fn url(&self, database: &str) -> String {
@@ -126,8 +142,12 @@ impl Tools {
         self.home.join("data")
     }
 
-    fn version(&self) -> String {
-        fs::read_to_string(self.data().join("PG_VERSION")).unwrap_or_default().trim().to_owned()
+    /// Such as "PostgreSQL 17.5".
+    fn version(&self) -> Result<String> {
+        let said = self.command("postgres").arg("--version").output().context("cannot run postgres")?;
+        let said = String::from_utf8_lossy(&said.stdout);
+        let number = said.split_whitespace().find(|word| word.starts_with(|first: char| first.is_ascii_digit()));
+        number.map(|number| format!("PostgreSQL {number}")).context(format_args!("postgres told no version: {said}"))
     }
 
     fn initdb(&self) -> Result<()> {
@@ -152,12 +172,12 @@ impl Tools {
         finish("CREATE DATABASE", child.wait_with_output())
     }
 
-    async fn serve(&self) -> Result<(Child, u16)> {
+    async fn serve(&self, promises: &[&str]) -> Result<(Child, u16)> {
         // Between choosing a free port and taking it, somebody else may take it.
         const TRIES: u32 = 3;
         let mut last = Ok(());
         for _ in 0..TRIES {
-            match self.serve_once().await {
+            match self.serve_once(promises).await {
                 Ok(serving) => return Ok(serving),
                 Err(error) => last = Err(error),
             }
@@ -165,13 +185,13 @@ impl Tools {
         last.and(Err("PostgreSQL was not started".into()))
     }
 
-    async fn serve_once(&self) -> Result<(Child, u16)> {
+    async fn serve_once(&self, promises: &[&str]) -> Result<(Child, u16)> {
         let port = free_port()?;
         let log_path = self.home.join("log");
         let log = fs::File::create(&log_path).context("cannot create the server's log")?;
         let mut command = self.command("postgres");
         command.arg("-D").arg(self.data()).arg("-p").arg(port.to_string());
-        command.args(SETTINGS.iter().flat_map(|setting| ["-c", setting]));
+        command.args(SETTINGS.iter().chain(promises).flat_map(|setting| ["-c", setting]));
         // A process group of its own: Ctrl-C reaches us, and we stop it.
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).process_group(0);
         let mut child = command.spawn().context("cannot start postgres")?;

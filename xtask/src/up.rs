@@ -69,6 +69,7 @@ pub(crate) async fn run(workspace: &Workspace, arguments: Arguments) -> Result<(
         nginx,
         listen: Some(listen),
         errors: log(),
+        ..Wanted::default()
     };
     // Apart, so that Ctrl-C is heard meanwhile; what was started by then is stopped as soon as it is.
     let fleet = spawn_blocking(|| start(wanted)).await.context("the shop could not be started")??;

@@ -34,7 +34,7 @@ impl Fleet {
     /// Makes what the processes need: certificates, tables. Nothing runs yet.
     pub fn prepare(plan: Plan) -> Result<Self> {
         let fleet = Self { plan, running: BTreeMap::new(), gateway: None };
-        if fleet.plan.topology() != Topology::Single {
+        if fleet.plan.topology() != Topology::Single && !fleet.plan.wanted.plaintext {
             let folder = fleet.plan.certificates().display().to_string();
             fleet.run(&["certs", "init", "--dir", &folder], "")?;
         }
@@ -74,6 +74,14 @@ impl Fleet {
     }
     pub fn internal_of(&self, module: Module) -> Option<&str> {
         Some(&self.running.get(self.plan.of(module).name)?.internal)
+    }
+
+    /// The ids of its processes, without the gateway's.
+    pub fn ids(&self) -> Vec<u32> {
+        self.running.values().map(|running| running.leashed.id()).collect()
+    }
+    pub fn gateway_id(&self) -> Option<u32> {
+        Some(self.gateway.as_ref()?.id())
     }
 
     /// A command line of the binary, as an operator of this shop types it: about people where users are, about goods

@@ -138,6 +138,10 @@ impl Leashed {
         }
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.pid
+    }
+
     pub(crate) fn has_ended(&self) -> bool {
         self.readers.first().is_none_or(JoinHandle::is_finished)
     }

@@ -25,6 +25,8 @@ pub struct Wanted {
     pub nginx: Option<PathBuf>,
     /// Where the shop answers; a free port when nothing is said.
     pub listen: Option<SocketAddr>,
+    /// No TLS between the processes, and no certificates.
+    pub plaintext: bool,
     pub errors: Errors,
 }
 
@@ -173,7 +175,11 @@ impl Plan {
         }
         if self.gateway.is_some() {
             say("HTTP__TRUSTED_PROXIES".into(), "127.0.0.1".into());
-            say("GRPC__CERTIFICATES".into(), self.certificates().display().to_string());
+            if self.wanted.plaintext {
+                say("GRPC__PLAINTEXT".into(), "true".into());
+            } else {
+                say("GRPC__CERTIFICATES".into(), self.certificates().display().to_string());
+            }
             if let Some(grpc) = process.grpc {
                 say("GRPC__LISTEN".into(), grpc.to_string());
             }
@@ -195,7 +201,9 @@ impl Plan {
     fn place(&self, domain: Domain, other: &Process, process: &Process) -> String {
         let at = self.detours.get(&domain).copied().or(other.grpc);
         match at {
-            Some(at) if other.name != process.name || !process.only.is_empty() => format!("https://{at}"),
+            Some(at) if other.name != process.name || !process.only.is_empty() => {
+                format!("{}://{at}", if self.wanted.plaintext { "http" } else { "https" })
+            }
             _ => "local".into(),
         }
     }
@@ -270,6 +278,17 @@ mod tests {
         assert_eq!(place(&out, "PRODUCTS"), format!("https://{}", plan.grpc(Domain::Users).unwrap()));
         assert!(plan.of(Module::Storefront).only.is_empty());
         assert_eq!(plan.of(Module::Of(Domain::Orders)).only, ["--only", "orders"]);
+    }
+
+    #[test]
+    fn a_plain_shop_knows_of_no_certificates() {
+        let wanted =
+            Wanted { topology: Topology::Split, nginx: Some("nginx".into()), plaintext: true, ..Wanted::default() };
+        let plan = Plan::new(wanted).unwrap();
+        let told = told(&plan, "orders");
+        let grpc = format!("http://{}", plan.grpc(Domain::Users).unwrap());
+        assert_eq!((&told["CLEAVE__MODULES__USERS__PLACE"], told["CLEAVE__GRPC__PLAINTEXT"].as_str()), (&grpc, "true"));
+        assert!(!told.contains_key("CLEAVE__GRPC__CERTIFICATES"));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 use launch::{Databases, Domain, Errors, Fleet, Module, Plan, Signal, Topology, Wanted, find_nginx};
 use std::{
+    collections::BTreeSet,
     fs,
     io::{Read, Write},
     net::TcpStream,
@@ -21,8 +22,8 @@ case "$1" in
 serve)
     if [ -e refused ]; then echo "no such luck" >&2; exit 1; fi
     echo "$CLEAVE__DATA_DIR" >&2
-    echo $$ >"pid-$3"
     trap 'echo "end $3" >>calls; exit 0' TERM
+    echo $$ >"pid-$3"
     mkfifo "idle-$$"
     echo "listening on http://$CLEAVE__HTTP__LISTEN"
     echo "metrics on http://$CLEAVE__HTTP__INTERNAL_LISTEN/metrics"
@@ -84,6 +85,21 @@ fn a_single_shop_is_one_process_and_nothing_else() {
     let wanted =
         [format!("serve data={data}"), format!("users create-admin data={data}"), "a password".into(), "end ".into()];
     assert_eq!(calls(&folder), wanted);
+}
+
+#[test]
+fn a_plain_shop_has_no_certificates_and_its_processes_are_known() {
+    let folder = TempDir::new().unwrap();
+    let plan = Plan::new(Wanted { plaintext: true, ..wanted(&folder, Topology::Split) }).unwrap();
+    let mut fleet = Fleet::prepare(plan).unwrap();
+    assert_eq!(calls(&folder), [""; 0]);
+    assert_eq!((fleet.ids(), fleet.gateway_id()), (vec![], None));
+    fleet.start().unwrap();
+    let pid = |module: &Module| fs::read_to_string(folder.path().join(format!("pid-{}", module.name()))).unwrap();
+    let pids: BTreeSet<u32> = Module::ALL.iter().map(|module| pid(module).trim().parse().unwrap()).collect();
+    assert_eq!(fleet.ids().into_iter().collect::<BTreeSet<_>>(), pids);
+    let gateway = fleet.gateway_id().unwrap();
+    assert!(fs::read_to_string(format!("/proc/{gateway}/comm")).unwrap().contains("nginx"));
 }
 
 #[test]

@@ -40,6 +40,11 @@ pub async fn edge<B: MessageBody + 'static>(
     let span = tracing::info_span!("request", request_id = %edge.request_id, trace = %format!("{:032x}", edge.trace.0));
     request.extensions_mut().insert(edge.clone());
     let work = async move {
+        // Gateways refuse a zero byte in a path; whoever stands behind one or behind none is answered alike.
+        if request.uri().path().contains("%00") {
+            let document = Problem::from(Code::MalformedRequest).error_response();
+            return Ok(request.into_response(document).map_into_right_body());
+        }
         let answer = next.call(request).await?;
         // What actix itself refuses (a path that is no UTF-8, say) is text: it becomes a document too.
         match answer.response().error().filter(|error| error.as_error::<Problem>().is_none()).map(shown) {
