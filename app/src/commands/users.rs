@@ -37,7 +37,7 @@ pub(crate) async fn rotate_key(settings: &Settings, now: bool) -> Result<(), Fai
     let settings = settings.about(ModuleName::Users)?;
     let users = alone::users(&settings).await?;
     let done = if now { users.replace_keys().await } else { users.rotate_key().await };
-    let users::Rotation { key, signs_from, others_until } = done?;
+    let users::Rotation { key, signs_from, others_until } = done.map_err(|error| error.to_string())?;
     match others_until {
         Some(until) => println!(
             "{key} is published and signs access tokens from {signs_from} on\n\
