@@ -66,7 +66,7 @@ pub(crate) async fn paths(pair: &mut Pair, admin: &Who) {
         }
     }
     for operation in &operations() {
-        let path = operation.path.replace('{', "").replace('}', "");
+        let path = operation.path.replace(['{', '}'], "");
         for path in [format!("{path}/"), format!("{path}/x"), format!("/{path}"), path.replace("/v1/", "/v1//")] {
             pair.send(admin.ask(operation.method.as_str(), &path)).await;
         }
