@@ -7,6 +7,7 @@ use std::{
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    time::{Duration, Instant},
 };
 use tempfile::TempDir;
 use testkit::until;
@@ -96,16 +97,18 @@ async fn a_domain_moves_out_as_the_page_says() {
     page.env("ORDERS_HTTP", free().to_string()).env("ORDERS_GRPC", free().to_string());
     page.env("ORDERS_DATABASE", testkit::database("orders")).env("GATEWAY", gateway.to_string());
     page.env("NGINX_CONF", folder.join("cleave.conf")).env("NGINX_RELOAD", nginx(&folder));
-    // The first process is ours to wait for, or its id would stay.
-    let waited = std::thread::spawn(move || {
-        let ended = left.first.wait();
-        (left, ended)
-    });
-    let done = page.output().expect("sh can be run");
+    let running = std::thread::spawn(move || page.output().expect("sh can be run"));
+    // The first process is ours to wait for, or its id would stay and the page would wait for it.
+    let (begun, mut ended) = (Instant::now(), None);
+    while !running.is_finished() {
+        assert!(begun.elapsed() < Duration::from_secs(180), "the page does not end");
+        ended = left.first.try_wait().expect("it is ours");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let done = running.join().expect("it ends");
     let told = String::from_utf8_lossy(&done.stdout).into_owned();
-    let (_left, ended) = waited.join().expect("it ends");
     assert!(done.status.success(), "{told}\n{}", String::from_utf8_lossy(&done.stderr));
-    assert!(ended.expect("it ended").success(), "the shop stopped in order");
+    assert!(ended.is_some_and(|status| status.success()), "the shop stopped in order");
     assert_eq!(told.rsplit_once("module ").expect("a table").1.matches("ready").count(), 4, "{told}");
 
     shop.url = format!("http://{gateway}");
