@@ -47,6 +47,8 @@ async fn split() -> Shop {
 async fn no_operation_makes_more_remote_calls_than_the_table_says() {
     let shop = split().await;
     let admin = shop.admin().await;
+    // Processes that start together miss each other at first.
+    let before = shop.counters().await.retries;
     let mut meter = Meter::new(&shop, Calls::between);
     meter.everything().await;
     let file = || format!("Handle,Title,Variant Price\n{},Thing,5.00\n", unique("import"));
@@ -65,7 +67,7 @@ async fn no_operation_makes_more_remote_calls_than_the_table_says() {
         let calls = &meter.found[operation];
         assert!((1..=most).contains(&calls.all), "{operation}: {calls}, and at most {most} are meant");
     }
-    assert_eq!(shop.counters().await.retries, BTreeMap::new(), "nothing was tried twice");
+    assert_eq!(shop.counters().await.retries, before, "nothing was tried twice");
 }
 
 #[tokio::test]

@@ -16,6 +16,8 @@ pub const JSON_LIMIT: usize = 1 << 20;
 /// How much of a body that is too large is read, and thrown away, before its sender hears so. Whoever is hung up on in
 /// the middle may lose the answer, or send the next request where nobody listens any more; more so behind a gateway.
 const HEARD: usize = 16 << 20;
+/// And for how long.
+const HEARING: Duration = Duration::from_secs(2);
 
 /// How long a JSON body may take to come.
 const BODY_TIME: Duration = Duration::from_secs(30);
@@ -32,6 +34,19 @@ impl<T: DeserializeOwned> FromRequest for Body<T> {
     }
 }
 
+/// Throws the rest of a body away, within bounds.
+async fn hear_out(payload: &mut Payload, mut read: usize) {
+    let rest = async {
+        while let Some(Ok(part)) = payload.next().await {
+            read += part.len();
+            if read > HEARD {
+                return;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(HEARING, rest).await; // whoever is slower is hung up on
+}
+
 /// The bytes of a JSON body; none for a request without one.
 pub(crate) fn read(request: &HttpRequest, payload: &mut Payload) -> LocalBoxFuture<'static, Result<Bytes, Problem>> {
     let (mut payload, media) = (payload.take(), request.content_type().to_owned());
@@ -41,20 +56,18 @@ pub(crate) fn read(request: &HttpRequest, payload: &mut Payload) -> LocalBoxFutu
             return Err(too_large());
         }
         let all = async {
-            let (mut bytes, mut came) = (BytesMut::new(), 0);
+            let mut bytes = BytesMut::new();
             while let Some(part) = payload.next().await {
                 let part = part.map_err(|_| Problem::new(Code::MalformedRequest, "The body broke off."))?;
-                came += part.len();
-                if came > HEARD {
+                if bytes.len() + part.len() > JSON_LIMIT {
+                    let read = bytes.len() + part.len();
+                    drop(bytes);
+                    hear_out(&mut payload, read).await;
                     return Err(too_large());
                 }
-                if came > JSON_LIMIT {
-                    bytes = BytesMut::new();
-                } else {
-                    bytes.extend_from_slice(&part);
-                }
+                bytes.extend_from_slice(&part);
             }
-            if came > JSON_LIMIT { Err(too_large()) } else { Ok(bytes) }
+            Ok(bytes)
         };
         let slow = |_| Problem::new(Code::MalformedRequest, "The body did not come in time.");
         let bytes = tokio::time::timeout(BODY_TIME, all).await.map_err(slow)??;
