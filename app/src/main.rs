@@ -124,6 +124,12 @@ enum UsersCommand {
         #[arg(long)]
         password_stdin: bool,
     },
+    /// Make a new key that signs access tokens; the old one is believed until its last token has expired.
+    RotateKey {
+        /// A key leaked: the new one signs at once, no other is believed, everybody refreshes or signs in again.
+        #[arg(long)]
+        now: bool,
+    },
 }
 
 #[tokio::main]
@@ -161,6 +167,7 @@ async fn run(cli: Cli) -> Result<(), Failed> {
         Command::Users(UsersCommand::CreateAdmin { email, name, password_stdin }) => {
             commands::users::create_admin(&settings()?, &email, &name, password_stdin).await
         }
+        Command::Users(UsersCommand::RotateKey { now }) => commands::users::rotate_key(&settings()?, now).await,
         Command::Certs(command) => certs::run(&settings()?.grpc, command),
         Command::Openapi => openapi(),
         Command::Topology(form) => commands::topology::run(&settings()?, &form).await,

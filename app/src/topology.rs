@@ -23,6 +23,9 @@ pub(crate) struct Topology {
     pub modules: Vec<Module>,
     pub calls: Vec<Calls>,
     pub listens: Vec<Listens>,
+    /// What the longest request takes: a gateway is more patient.
+    #[serde(skip)]
+    pub request_seconds: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -91,7 +94,9 @@ impl Topology {
                 health: Health::Unknown,
             }
         };
-        Ok(Self { modules: ModuleName::ALL.into_iter().map(module).collect(), calls: calls(), listens: listens() })
+        let modules = ModuleName::ALL.into_iter().map(module).collect();
+        let request_seconds = settings.http.request_seconds;
+        Ok(Self { modules, calls: calls(), listens: listens(), request_seconds })
     }
 
     /// Asks every process that has an address, each once, all at the same time.

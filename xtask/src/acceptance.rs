@@ -3,7 +3,7 @@
 //! For each database a fresh shop takes a catalogue by import, a large one whose memory is watched, and a month of a
 //! real shop's orders through the public API; then its books are compared with the files, to the penny. Data stays
 //! where it is: the project commits none.
-mod api;
+pub(crate) mod api;
 mod import;
 mod progress;
 mod replay;

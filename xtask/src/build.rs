@@ -2,20 +2,19 @@
 use crate::{
     error::{Context, Result},
     process,
-    workspace::{PRODUCT, Workspace, cargo_path},
+    workspace::{PRODUCT, Workspace, cargo_command},
 };
 use std::{
     path::PathBuf,
     time::{Duration, Instant},
 };
-use tokio::process::Command;
 
 const LIMIT: Duration = Duration::from_secs(20 * 60);
 
 pub(crate) async fn product(workspace: &Workspace, profile: &str) -> Result<PathBuf> {
     println!("building {PRODUCT} (profile {profile})");
     let started = Instant::now();
-    let mut command = Command::new(cargo_path());
+    let mut command = cargo_command();
     command.current_dir(&workspace.root).args(["build", "--package", PRODUCT, "--bins", "--profile", profile]);
     if !process::run(command, LIMIT).await?.success {
         return Err(format!("package `{PRODUCT}` does not build").into());

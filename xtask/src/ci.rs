@@ -2,11 +2,11 @@
 use crate::{
     acceptance, bench, deps,
     error::Result,
-    house, process, test,
-    workspace::{Workspace, cargo_path},
+    git::Git,
+    house, process, proto, test, versions,
+    workspace::{Workspace, cargo_command},
 };
 use std::time::{Duration, Instant};
-use tokio::process::Command;
 
 const LIMIT: Duration = Duration::from_secs(20 * 60);
 /// Real data lies beside the checkout where there is any: the project commits none of it.
@@ -28,6 +28,15 @@ pub(crate) async fn run(workspace: &Workspace, arguments: Arguments) -> Result<(
     report.add("clippy", async || cargo(workspace, &clippy).await).await;
     report.add("deps", async || deps::run(workspace)).await;
     report.add("house", async || house::run(workspace)).await;
+    report.add("proto", async || proto::run(workspace)).await;
+    match other_version(&Git(&workspace.root))? {
+        Ok(release) => {
+            println!("\nversions runs beside {release}, the newest release before this commit");
+            let arguments = versions::Arguments::of(release);
+            report.add("versions", async || versions::run(workspace, arguments).await).await;
+        }
+        Err(why) => println!("\nversions was left out: {why}"),
+    }
     report.add("bench", async || bench::smoke(workspace, &arguments.profile).await).await;
     let data = workspace.root.join(DATA);
     if data.is_dir() {
@@ -39,8 +48,17 @@ pub(crate) async fn run(workspace: &Workspace, arguments: Arguments) -> Result<(
     report.conclude()
 }
 
+/// What a shop may run while this tree is rolled out, or why that is not known.
+fn other_version(git: &Git<'_>) -> Result<Result<String, &'static str>> {
+    Ok(match git.release_before("HEAD^") {
+        Some(release) => Ok(release),
+        None if git.is_shallow()? => Err("this clone is shallow and has no release tag; fetch its history and tags"),
+        None => Err("nothing was released before this commit, so no shop runs an older version"),
+    })
+}
+
 async fn cargo(workspace: &Workspace, arguments: &[&str]) -> Result<()> {
-    let mut command = Command::new(cargo_path());
+    let mut command = cargo_command();
     command.current_dir(&workspace.root).args(arguments);
     let ended = process::run(command, LIMIT).await?;
     if ended.success { Ok(()) } else { Err(format!("`cargo {}` failed", arguments.join(" ")).into()) }
@@ -71,5 +89,24 @@ impl Report {
         }
         let failed: Vec<_> = self.0.iter().filter(|(.., ended)| ended.is_err()).map(|(name, ..)| *name).collect();
         if failed.is_empty() { Ok(()) } else { Err(format!("failed: {}", failed.join(", ")).into()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::git::tests::repository;
+
+    #[test]
+    fn what_was_released_before_may_still_run() {
+        let folder = repository(&["one", "two"]);
+        let git = Git(folder.path());
+        git.ask(&["tag", "v0.2.0"]).unwrap();
+        assert!(
+            other_version(&git).unwrap().unwrap_err().contains("nothing was released"),
+            "itself is no other version"
+        );
+        git.ask(&["tag", "v0.1.0", "HEAD^"]).unwrap();
+        assert_eq!(other_version(&git).unwrap(), Ok("v0.1.0".into()));
     }
 }

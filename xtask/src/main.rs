@@ -10,11 +10,14 @@ mod ci;
 mod coverage;
 mod deps;
 mod error;
+mod git;
 mod house;
 mod process;
+mod proto;
 mod servers;
 mod test;
 mod up;
+mod versions;
 mod workspace;
 
 use clap::{Parser, Subcommand};
@@ -42,6 +45,10 @@ enum Command {
     Deps,
     /// Who depends on whom, against boundaries.toml
     House,
+    /// The contracts between processes: how they are written, and that none breaks who already runs
+    Proto,
+    /// An older version and this tree as processes of one shop, in every mix
+    Versions(versions::Arguments),
     /// Runs the built server on real data and compares its books with the files
     Acceptance(acceptance::Arguments),
     /// What it costs: figures for docs/performance.md
@@ -76,6 +83,8 @@ async fn run(command: Command) -> Result<()> {
         Command::Ci(arguments) => ci::run(&workspace, arguments).await,
         Command::Deps => deps::run(&workspace),
         Command::House => house::run(&workspace),
+        Command::Proto => proto::run(&workspace),
+        Command::Versions(arguments) => versions::run(&workspace, arguments).await,
         Command::Acceptance(arguments) => acceptance::run(&workspace, arguments).await,
         Command::Bench(arguments) => bench::run(&workspace, arguments).await,
     }

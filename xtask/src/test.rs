@@ -7,7 +7,7 @@ use crate::{
     error::{Context, Result},
     process,
     servers::{self, Postgres},
-    workspace::{PRODUCT, Package, Workspace, cargo_path},
+    workspace::{PRODUCT, Package, Workspace, cargo_command},
 };
 use clap::ValueEnum;
 use launch::Topology;
@@ -16,7 +16,6 @@ use std::{
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
-use tokio::process::Command;
 
 /// No step takes long; this is for one that hangs.
 const LIMIT: Duration = Duration::from_secs(20 * 60);
@@ -136,7 +135,7 @@ impl Run<'_> {
     }
 
     async fn cargo(&self, arguments: &[String], on: Option<On>, seen: Option<&Path>) -> Result<Outcome> {
-        let mut command = Command::new(cargo_path());
+        let mut command = cargo_command();
         command.current_dir(&self.workspace.root).arg("test").args(arguments).arg("--no-fail-fast").args(&self.filter);
         command.env("CLEAVE_TEST_POSTGRES", &self.postgres).env("CLEAVE_TEST_NGINX", &self.nginx);
         for name in ["CLEAVE_TEST_DATABASE", "CLEAVE_TEST_TOPOLOGY", "CLEAVE_TEST_COVERAGE"] {

@@ -87,6 +87,7 @@ fn start(wanted: Wanted) -> Result<Fleet> {
     let (email, password) = ADMIN;
     fleet.run(&["users", "create-admin", "--email", email, "--password-stdin"], password)?;
     fleet.start()?;
+    fleet.meet()?;
     Ok(fleet)
 }
 

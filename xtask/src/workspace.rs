@@ -108,6 +108,17 @@ pub(crate) fn cargo_path() -> String {
     std::env::var("CARGO").unwrap_or_else(|_| "cargo".into())
 }
 
+/// That cargo as somebody types it. What it told us of our own package is not passed on: build scripts that look at it
+/// would run again, and all that depends on them, whenever it is the other's turn.
+pub(crate) fn cargo_command() -> tokio::process::Command {
+    let mut command = tokio::process::Command::new(cargo_path());
+    let ours = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(ours)) {
+        command.env_remove(name);
+    }
+    command
+}
+
 /// Runs cargo for its standard output.
 pub(crate) fn cargo(arguments: &[&str]) -> Result<String> {
     let output = Command::new(cargo_path()).args(arguments).output().context("cannot start cargo")?;

@@ -30,7 +30,7 @@ mod tests {
     fn nobody_asks_whom_is_migrated_after_them() {
         let all = ModuleName::ALL.map(ModuleName::as_str);
         for (place, asker) in all.iter().enumerate() {
-            assert!(all[place..].iter().all(|asked| !boundaries::asks(asker, asked)), "{asker}");
+            assert!(all[place + 1..].iter().all(|asked| !boundaries::asks(asker, asked)), "{asker}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What the command line can do.
-pub(crate) mod certs;
 pub(crate) mod backup;
+pub(crate) mod certs;
 pub(crate) mod copy;
 pub(crate) mod demo;
 pub(crate) mod import;

@@ -40,6 +40,20 @@ impl Settings {
         })
     }
 
+    /// Whoever serves what its neighbours ask from elsewhere needs to listen for them.
+    pub(crate) fn heard(&self) -> Result<(), Problems> {
+        let placed = |module: &&ModuleName| {
+            self.modules.domain(**module).is_some_and(|placed| matches!(placed.place, Place::At(_)))
+        };
+        match self.here.iter().find(placed) {
+            Some(module) if self.grpc.listen.is_empty() => Err(Problems(vec![format!(
+                "grpc.listen: {module} is here and its neighbours are to ask it at modules.{module}.place, but nothing \
+                 would listen for them: set it to an address such as 0.0.0.0:7400"
+            )])),
+            _ => Ok(()),
+        }
+    }
+
     /// Whoever serves needs everybody whom its modules ask: here, or placed elsewhere.
     pub(crate) fn served(&self) -> Result<(), Problems> {
         let mut lost: BTreeMap<ModuleName, BTreeSet<ModuleName>> = BTreeMap::new();
@@ -58,17 +72,6 @@ impl Settings {
             )
         };
         let mut problems: Vec<String> = lost.into_iter().map(told).collect();
-        let placed = |module: &&ModuleName| {
-            self.modules.domain(**module).is_some_and(|placed| matches!(placed.place, Place::At(_)))
-        };
-        if self.grpc.listen.is_empty()
-            && let Some(module) = self.here.iter().find(placed)
-        {
-            problems.push(format!(
-                "grpc.listen: {module} is here and its neighbours are to ask it at modules.{module}.place, but nothing \
-                 would listen for them: set it to an address such as 0.0.0.0:7400"
-            ));
-        }
         if self.here.is_empty() {
             problems.push("every module of this build is placed elsewhere: say with --only what to serve here".into());
         }
@@ -99,7 +102,7 @@ mod tests {
         for module in built(&ModuleName::ALL) {
             let process = settings(SPLIT, &[module.as_str()]).unwrap();
             assert_eq!(process.here, BTreeSet::from([module]));
-            assert_eq!(process.served(), Ok(()));
+            assert_eq!((process.served(), process.heard()), (Ok(()), Ok(())));
             assert_eq!(process.elsewhere(module), None, "named, so it is here");
             let others = [Users, Products, Orders].into_iter().filter(|other| *other != module);
             assert!(others.into_iter().all(|other| process.elsewhere(other).is_some()));
@@ -110,7 +113,7 @@ mod tests {
     fn who_is_asked_from_elsewhere_has_to_listen() {
         for module in built(&[Users, Products, Orders]) {
             let deaf = SPLIT.replace("127.0.0.1:0", "");
-            let Problems(told) = settings(&deaf, &[module.as_str()]).unwrap().served().unwrap_err();
+            let Problems(told) = settings(&deaf, &[module.as_str()]).unwrap().heard().unwrap_err();
             assert!(told[0].starts_with(&format!("grpc.listen: {module} is here")), "{told:?}");
         }
     }

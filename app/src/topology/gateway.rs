@@ -14,9 +14,10 @@ pub(crate) fn routes(topology: &Topology, parent: &str) -> Result<String, String
     if !is_label(parent) {
         return Err(format!("--parent: `{parent}` is no name of a Gateway, such as cleave"));
     }
-    let mut text = String::from(
+    let mut text = format!(
         "# Written by `cleave topology --format gateway`. Limits of size and time are the Gateway's own: bodies up to 64 MiB\n\
-         # have to pass, requests may take 15 s, uploads longer; and nothing may be tried twice.\n",
+         # have to pass, requests may take {} s, uploads longer; and nothing may be tried twice.\n",
+        topology.request_seconds
     );
     for route in documents(topology, parent)? {
         text.push_str("---\n");

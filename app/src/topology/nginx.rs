@@ -10,10 +10,12 @@ use web::Problem;
 const OWN: &[(&str, &[u16], Code)] = &[
     ("malformed", &[400, 411, 414, 421, 494, 501, 505], Code::MalformedRequest),
     ("nothing", &[403, 404], Code::NotServedHere),
-    ("method", &[405], Code::MethodNotAllowed),
     ("large", &[413], Code::BodyTooLarge),
     ("internal", &[500], Code::Internal),
 ];
+
+/// Seconds that a process gets beyond those that it gives a request.
+const LONGER: u64 = 30;
 
 /// `listen` and `access_log` are nginx's own: an address or a port, a file or `off`.
 pub(crate) fn file(topology: &Topology, listen: &str, access_log: &str) -> Result<String, String> {
@@ -31,6 +33,8 @@ pub(crate) fn file(topology: &Topology, listen: &str, access_log: &str) -> Resul
         .replace("{headers}", HEADERS)
         .replace("{unavailable}", &body(Code::Unavailable))
         .replace("{unknown}", &body(Code::OutcomeUnknown))
+        .replace("{request}", &topology.request_seconds.to_string())
+        .replace("{patience}", &(topology.request_seconds + LONGER).max(60).to_string())
         .replace("{listen}", listen)
         .replace("{log}", &log);
     Ok(text)
@@ -118,11 +122,11 @@ const HEADERS: &str = "        internal;
         add_header X-Content-Type-Options nosniff always;
 ";
 
-const TLS: &str = "        proxy_ssl_server_name on;
-        proxy_ssl_name $cleave_tls_name;
-        proxy_ssl_verify on;
-        proxy_ssl_verify_depth 4;
-        proxy_ssl_trusted_certificate /etc/ssl/certs/ca-certificates.crt;
+const TLS: &str = "    proxy_ssl_server_name on;
+    proxy_ssl_name $cleave_tls_name;
+    proxy_ssl_verify on;
+    proxy_ssl_verify_depth 4;
+    proxy_ssl_trusted_certificate /etc/ssl/certs/ca-certificates.crt;
 ";
 
 const TEMPLATE: &str = r#"# Written by `cleave topology --format nginx`: one address in front of a shop's processes. Write it anew after an upgrade
@@ -172,26 +176,32 @@ server {
     gzip off;
     keepalive_timeout 75s;
 
+    proxy_http_version 1.1;
+    proxy_set_header Host $cleave_host;
+    proxy_set_header Connection "";
+    proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    proxy_set_header X-Request-Id $cleave_request_id;
+    proxy_redirect off;
+    proxy_request_buffering off;
+    proxy_max_temp_file_size 0;
+    proxy_buffer_size 16k;
+    proxy_buffers 8 16k;
+    # A process gives a request {request} s; bodies stream longer, and these are between two pieces.
+    proxy_connect_timeout 2s;
+    proxy_send_timeout {patience}s;
+    proxy_read_timeout {patience}s;
+    # What may have been done is not done again: that is the client's to say, with its Idempotency-Key.
+    proxy_next_upstream off;
+{tls}
+    # No path here: the client's own goes on, byte for byte.
     location / {
-        # No path here: the client's own goes on, byte for byte.
         proxy_pass $cleave_to;
-        proxy_http_version 1.1;
-        proxy_set_header Host $cleave_host;
-        proxy_set_header Connection "";
-        proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-        proxy_set_header X-Request-Id $cleave_request_id;
-        proxy_redirect off;
-        proxy_request_buffering off;
-        proxy_max_temp_file_size 0;
-        proxy_buffer_size 16k;
-        proxy_buffers 8 16k;
-        # A process gives a request 15 s; bodies stream longer, and these are between two pieces.
-        proxy_connect_timeout 2s;
-        proxy_send_timeout 60s;
-        proxy_read_timeout 60s;
-        # What may have been done is not done again: that is the client's to say, with its Idempotency-Key.
-        proxy_next_upstream off;
-{tls}    }
+    }
+    # TRACE is the one method that nginx refuses by itself; what a path knows is for the process to say.
+    error_page 405 = @process;
+    location @process {
+        proxy_pass $cleave_to;
+    }
 
     # What nginx itself has to say, as the processes would.
     error_page 502 503 504 =503 /_problem/lost;
@@ -241,6 +251,17 @@ mod tests {
         assert!(text.contains("upstream cleave_products_orders_storefront {\n    server 127.0.0.1:8090;"), "{text}");
         assert!(text.contains("default http://cleave_products_orders_storefront;"));
         assert!(!text.contains("proxy_ssl"), "no process is behind TLS");
+    }
+
+    #[test]
+    fn it_is_more_patient_than_any_process() {
+        for (seconds, patience) in [(2, 60), (15, 60), (300, 330)] {
+            let text = written(&format!("http.request_seconds = {seconds}\n{SPLIT}"));
+            assert!(text.contains(&format!("a request {seconds} s;")));
+            for way in ["send", "read"] {
+                assert!(text.contains(&format!("proxy_{way}_timeout {patience}s;")), "{text}");
+            }
+        }
     }
 
     #[test]

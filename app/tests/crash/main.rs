@@ -1,6 +1,7 @@
 //! SIGKILL at the worst moment: what was answered stays, what was not answered is answered by asking again.
 //! The demonstration, as its greeting tells how to use it; and a shop that goes on where its data was moved to.
 mod demo;
+mod extract;
 mod moved;
 
 use serde_json::{Value, json};

@@ -8,7 +8,7 @@ use testkit::{Actor, Backend, Cart, Shop, pay, unique};
 const DOMAINS: [&str; 3] = ["users", "products", "orders"];
 
 /// Somebody who bought, and could ask for it again.
-struct Bought {
+pub(crate) struct Bought {
     cart: Cart,
     token: String,
     key: String,
@@ -17,7 +17,7 @@ struct Bought {
 }
 
 /// What a shop shows, byte by byte.
-async fn shown(shop: &Shop, admin: &str) -> Vec<Vec<u8>> {
+pub(crate) async fn shown(shop: &Shop, admin: &str) -> Vec<Vec<u8>> {
     let (admin, anyone) = (shop.anonymous().bearer(admin), shop.anonymous());
     let mut all = Vec::new();
     for path in ["/v1/orders?limit=100&count=true", "/v1/users?limit=100", "/v1/sessions", "/v1/products?limit=100"] {
@@ -38,7 +38,7 @@ async fn buy(shop: &Shop, variant: &str) -> Bought {
 }
 
 /// Categories one in the other, products in them, somebody with an address, two orders. The last order.
-async fn populate(shop: &Shop, admin: &Actor) -> Bought {
+pub(crate) async fn populate(shop: &Shop, admin: &Actor) -> Bought {
     let names = [unique("Rooms"), unique("Attic")];
     let make = |body| async { admin.post("/v1/categories", body).send().await.expect(201).text("/slug") };
     let parent = make(json!({ "name": names[0] })).await;
@@ -57,7 +57,7 @@ fn fails(shop: &Shop, args: &[&str]) -> String {
 }
 
 /// Sells on as if nothing had happened.
-async fn goes_on(shop: &Shop, last: &Bought) {
+pub(crate) async fn goes_on(shop: &Shop, last: &Bought) {
     let again = shop.anonymous().cart_token(&last.token);
     let again = again.post(&last.cart.path("/checkout"), pay("tok_ok")).key(&last.key).send().await.expect(201);
     assert!(replayed(&again));

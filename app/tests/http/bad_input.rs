@@ -1,58 +1,43 @@
 //! Nonsense, for every operation that the OpenAPI document knows. Sent as an administrator, so that no permission hides
 //! what is behind it, to a shop of its own. Whatever comes, the answer is a problem document or makes sense; it is never
 //! a 5xx and never silence.
-use crate::{
-    document::{Operation, Place, operations, places, sample},
-    goods, shop_with,
-};
+use crate::{goods, shop_with};
 use futures_util::{StreamExt, stream};
 use kernel::Code;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, sync::OnceLock, time::Duration};
-use testkit::{Actor, Answer, Shop, unique};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-    time::timeout,
+use testkit::{
+    Actor, Answer, Shop,
+    document::{Operation, Place, Targets, operations, places, sample},
+    exchange, unique,
 };
+use tokio::time::timeout;
 
 fn shop() -> &'static Shop {
     static SHOP: OnceLock<Shop> = OnceLock::new();
     SHOP.get_or_init(|| shop_with(&[]))
 }
 
-/// Things that are there, by the name and the place of the path's parameter.
-struct Targets(BTreeMap<&'static str, String>);
-
-impl Targets {
-    async fn make(admin: &Actor) -> Self {
-        let product = goods::made(shop(), goods::lamp()).await;
-        let variant = product.text("/variants/0/id");
-        let order = goods::ordered(admin, &variant, 1).await;
-        let cart = goods::cart(admin, &variant, 1).await;
-        let address = admin.post("/v1/users/me/addresses", goods::address()).send().await.expect(201);
-        let user = shop().customer().await.get("/v1/users/me").send().await.text("/id");
-        Self(BTreeMap::from([
-            ("{product}", product.text("/id")),
-            ("{slug}", product.text("/slug")),
-            ("/variants/{id}", variant),
-            ("/orders/{id}", order.text("/id")),
-            ("/carts/{id}", cart.text("/id")),
-            ("{line}", cart.text("/lines/0/id")),
-            ("/addresses/{id}", address.text("/id")),
-            ("/users/{id}", user),
-            ("/sessions/{id}", "sess_01h455vb4pex5vsknk084sn02q".to_owned()),
-            ("/imports/{id}", "imp_01h455vb4pex5vsknk084sn02q".to_owned()),
-        ]))
-    }
-    fn path(&self, operation: &Operation) -> String {
-        let path = self.0.iter().fold(operation.path.clone(), |path, (name, id)| {
-            let (before, _) = name.split_once('{').expect("a name in braces");
-            path.replace(name, &format!("{before}{id}"))
-        });
-        assert!(!path.contains('{'), "no target for {}", operation.path);
-        path
-    }
+/// One of each.
+async fn targets(admin: &Actor) -> Targets {
+    let product = goods::made(shop(), goods::lamp()).await;
+    let variant = product.text("/variants/0/id");
+    let order = goods::ordered(admin, &variant, 1).await;
+    let cart = goods::cart(admin, &variant, 1).await;
+    let address = admin.post("/v1/users/me/addresses", goods::address()).send().await.expect(201);
+    let user = shop().customer().await.get("/v1/users/me").send().await.text("/id");
+    Targets(BTreeMap::from([
+        ("{product}", product.text("/id")),
+        ("{slug}", product.text("/slug")),
+        ("/variants/{id}", variant),
+        ("/orders/{id}", order.text("/id")),
+        ("/carts/{id}", cart.text("/id")),
+        ("{line}", cart.text("/lines/0/id")),
+        ("/addresses/{id}", address.text("/id")),
+        ("/users/{id}", user),
+        ("/sessions/{id}", "sess_01h455vb4pex5vsknk084sn02q".to_owned()),
+        ("/imports/{id}", "imp_01h455vb4pex5vsknk084sn02q".to_owned()),
+    ]))
 }
 
 /// What any answer to nonsense must be.
@@ -85,7 +70,7 @@ const JSON: &str = "application/json";
 #[tokio::test]
 async fn bodies_that_are_no_json_are_refused() {
     let admin = shop().admin().await;
-    let targets = Targets::make(&admin).await;
+    let targets = targets(&admin).await;
     let malformed: Vec<(Vec<u8>, &[u16])> = vec![
         (b"{\"a\":".to_vec(), &[400, 422]), // an unknown member may be met first
         (b"{".to_vec(), &[400]),
@@ -121,7 +106,7 @@ async fn bodies_that_are_no_json_are_refused() {
 #[tokio::test]
 async fn a_body_without_end_is_refused() {
     let admin = shop().admin().await;
-    let targets = Targets::make(&admin).await;
+    let targets = targets(&admin).await;
     for operation in operations().iter().filter(|operation| operation.body.is_some()) {
         // no length announced: it must be counted
         let endless = stream::iter((0..160).map(|_| Ok::<_, std::io::Error>(vec![b' '; 64 << 10])));
@@ -138,7 +123,7 @@ async fn a_body_without_end_is_refused() {
 #[tokio::test]
 async fn bodies_of_another_media_type_are_refused() {
     let admin = shop().admin().await;
-    let targets = Targets::make(&admin).await;
+    let targets = targets(&admin).await;
     for operation in operations() {
         let (body, expected) = match (&operation.body, &operation.stream) {
             (Some(schema), _) => (sample(schema).to_string(), JSON),
@@ -221,7 +206,7 @@ fn filled(operation: &Operation) -> Value {
 async fn every_member_of_every_body_is_checked() {
     let admin = shop().admin().await;
     for operation in operations().iter().filter(|operation| operation.body.is_some()) {
-        let targets = Targets::make(&admin).await;
+        let targets = targets(&admin).await;
         let (path, body) = (targets.path(operation), filled(operation));
         let before = version(&admin, &path).await;
         let mut tries = Vec::new();
@@ -270,7 +255,7 @@ async fn version(admin: &Actor, path: &str) -> Option<i64> {
 #[tokio::test]
 async fn every_query_parameter_is_checked() {
     let admin = shop().admin().await;
-    let targets = Targets::make(&admin).await;
+    let targets = targets(&admin).await;
     let (long, longer) = ("x".repeat(600), "1".repeat(6000));
     let values = [
         "",
@@ -332,31 +317,10 @@ async fn ask(admin: &Actor, path: &str) -> Answer {
     answer
 }
 
-/// Sends a request as it stands: a client would tidy the path.
-async fn raw(head: &str) -> Option<Answer> {
-    let address = shop().url.strip_prefix("http://").expect("plain HTTP");
-    let mut stream = TcpStream::connect(address).await.expect("the shop listens");
-    stream.write_all(head.as_bytes()).await.expect("it reads");
-    let mut bytes = Vec::new();
-    let read = timeout(Duration::from_secs(20), stream.read_to_end(&mut bytes)).await.expect("an answer");
-    read.expect("a whole answer");
-    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
-    let lines = String::from_utf8(bytes[..end].to_vec()).expect("a head is text");
-    let mut lines = lines.lines();
-    let first = lines.next()?;
-    let what = head.lines().next()?.chars().take(120).collect();
-    let headers = lines.filter_map(|line| line.split_once(": ")).map(|(name, value)| {
-        let name = reqwest::header::HeaderName::from_bytes(name.as_bytes()).expect("a header's name");
-        (name, value.parse().expect("a header's value"))
-    });
-    let status = first.split(' ').nth(1)?.parse().ok()?;
-    Some(Answer { what, status, headers: headers.collect(), bytes: bytes[end + 4..].to_vec() })
-}
-
 #[tokio::test]
 async fn every_path_parameter_is_checked() {
     let admin = shop().admin().await;
-    let targets = Targets::make(&admin).await;
+    let targets = targets(&admin).await;
     let token = admin.token().expect("signed in");
     let long = "x".repeat(8000);
     let strange = [
@@ -401,7 +365,8 @@ async fn every_path_parameter_is_checked() {
                      Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}",
                     operation.method
                 );
-                let answer = raw(&head).await.unwrap_or_else(|| panic!("no answer to {} {path}", operation.method));
+                let answer = exchange(&shop().url, head.as_bytes()).await;
+                let answer = answer.unwrap_or_else(|why| panic!("{} {path}: {why}", operation.method));
                 sensible(&answer, &body);
                 let expected = [400, 404].contains(&answer.status);
                 assert!(expected, "{} to {} {path}", answer.status, operation.method);
@@ -413,7 +378,7 @@ async fn every_path_parameter_is_checked() {
 #[tokio::test]
 async fn conditions_and_keys_are_checked() {
     let admin = shop().admin().await;
-    let targets = Targets::make(&admin).await;
+    let targets = targets(&admin).await;
     let (long, huge) = ("k".repeat(256), "\"99999999999999999999\"");
     let tags = ["", "x", "\"", "\"\"", "\"x\"", "\"1\", \"2\"", "W/", huge, "\u{e9}"];
     let keys = ["", " ", "a b", "\u{e9}", &long];
@@ -451,7 +416,7 @@ fn valid(operation: &Operation) -> Value {
 #[tokio::test]
 async fn headers_are_checked() {
     let admin = shop().admin().await;
-    let targets = Targets::make(&admin).await;
+    let targets = targets(&admin).await;
     let path = format!("/v1/products/{}", targets.0["{product}"]);
     for tag in ["x", "\"", "W/", "\u{e9}", ""] {
         sensible(&admin.get(&path).header("if-none-match", tag).send().await.expect(200), tag);

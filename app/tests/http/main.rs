@@ -2,7 +2,6 @@
 mod bad_input;
 mod carts;
 mod categories;
-mod document;
 mod goods;
 mod health;
 mod imports;

@@ -1,6 +1,7 @@
-use crate::{BINARY, document, shop};
+use crate::{BINARY, shop};
 use kernel::Code;
 use std::process::Command;
+use testkit::document;
 
 #[test]
 fn the_checked_in_document_is_what_the_binary_prints() {

@@ -1,13 +1,14 @@
 //! Who may do what: the checked-in table `permissions.txt`, held against every operation and every trait method, and
 //! tried out. What is denied is denied before anything of the body is read.
-use crate::{
-    document::{Operation, operations, sample},
-    goods, shop,
-};
+use crate::{goods, shop};
 use kernel::{Contract, Needs, Spec};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use testkit::{Actor, Answer, unique};
+use testkit::{
+    Actor, Answer,
+    document::{Operation, operations, sample},
+    unique,
+};
 
 const TABLE: &str = include_str!("permissions.txt");
 const KINDS: [&str; 5] = ["anonymous", "guest", "customer", "staff", "admin"];

@@ -1,7 +1,7 @@
 //! How many rows one statement takes.
 
 /// Binds in one statement: SQLite takes 32,766, PostgreSQL 65,535.
-pub(crate) const BINDS: usize = 32_766;
+const BINDS: usize = 32_766;
 
 /// `rows` in pieces that one `INSERT` of `columns` columns takes on both databases. Nothing chunks by itself: a
 /// statement with too many binds is refused, so whoever writes lists without a bound writes them with this.

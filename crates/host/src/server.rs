@@ -4,7 +4,7 @@ use crate::{
     grpc::{Grpc, Neighbour, Neighbours},
     telemetry::{Metrics, UPKEEP},
 };
-use ::web::{Module, Problem, Tasks, Tries, edge, plain};
+use ::web::{Module, Patience, Problem, Tasks, Tries, edge, plain};
 use actix_web::{
     App, HttpResponse, HttpServer,
     dev::ServerHandle,
@@ -41,6 +41,8 @@ pub struct HttpSettings {
     pub tries_per_minute: u32,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpAddr>,
+    /// How long a request may take, all that it asks of other domains included.
+    pub request_seconds: u64,
     /// Seconds that running requests get to end when the process is told to stop.
     pub stop_seconds: u64,
 }
@@ -53,6 +55,7 @@ impl Default for HttpSettings {
             workers: 0,
             tries_per_minute: 60,
             trusted_proxies: Vec::new(),
+            request_seconds: 15,
             stop_seconds: 30,
         }
     }
@@ -67,9 +70,13 @@ impl HttpSettings {
         let off = self.internal_listen.is_empty();
         let listeners = [("listen", &self.listen, false), ("internal_listen", &self.internal_listen, off)];
         let wrong = listeners.into_iter().filter(|(_, address, off)| !off && address.to_socket_addrs().is_err());
-        wrong
+        let mut problems: Vec<String> = wrong
             .map(|(name, address, _)| format!("http.{name}: `{address}` is no address such as 127.0.0.1:8080"))
-            .collect()
+            .collect();
+        if !(1..=300).contains(&self.request_seconds) {
+            problems.push(format!("http.request_seconds: {} is not from 1 to 300", self.request_seconds));
+        }
+        problems
     }
 }
 
@@ -202,6 +209,7 @@ impl Server {
         let neighbours = Arc::clone(neighbours);
         let Self { modules, verify, settings, openapi, extra, .. } = self;
         let verify: Data<dyn Verify> = Data::from(verify);
+        let patience = Patience(Duration::from_secs(settings.request_seconds));
         let openapi = web::Bytes::from(openapi);
         let tries = Data::new(Tries::new(settings.tries_per_minute, settings.trusted_proxies));
         let databases: Vec<Database> = modules.iter().flat_map(|module| module.databases.clone()).collect();
@@ -216,6 +224,7 @@ impl Server {
             let (tries, neighbours, stopping) = (tries.clone(), neighbours.clone(), stopping.clone());
             App::new()
                 .app_data(verify)
+                .app_data(patience)
                 .app_data(tries)
                 .configure(move |config| {
                     health(databases, neighbours, stopping, config);
@@ -364,4 +373,27 @@ fn operators(
             .wrap(from_fn(edge))
     };
     Ok(HttpServer::new(app).workers(1).disable_signals().shutdown_timeout(1).listen(listener)?.run())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_name() {
+        assert_eq!(HttpSettings::default().problems(), [""; 0]);
+        let internal_listen = "9090".to_owned();
+        for request_seconds in [0, 301] {
+            let wrong = HttpSettings {
+                listen: "8080".into(),
+                internal_listen: internal_listen.clone(),
+                request_seconds,
+                ..HttpSettings::default()
+            };
+            let told = wrong.problems();
+            assert_eq!(told.len(), 3, "{told:?}");
+            let names = ["listen", "internal_listen", "request_seconds"];
+            assert!(told.iter().zip(names).all(|(told, name)| told.starts_with(&format!("http.{name}: "))), "{told:?}");
+        }
+    }
 }

@@ -2,16 +2,17 @@
 use crate::{
     Databases, Domain, Failed, Module, Plan, Result, Signal, Topology,
     error::Context,
-    gateway,
+    gateway, http,
     leash::{Errors, Leashed},
     plan::Process,
 };
 use std::{
     collections::BTreeMap,
     io::Write,
+    path::Path,
     process::{Command, Stdio},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 const START: Duration = Duration::from_secs(60);
@@ -135,6 +136,21 @@ impl Fleet {
         }
         Ok(())
     }
+    /// Returns when every process reaches every other: they are started at once, and miss each other at first.
+    pub fn meet(&self) -> Result<()> {
+        let asked = Instant::now();
+        for (name, internal) in self.internals() {
+            let address = internal.trim_start_matches("http://").parse();
+            let address = address.context(format_args!("{name} says no address where operators find it"))?;
+            while !http::get(address, "/readyz").is_some_and(|answer| answer.ends_with("{\"status\":\"ready\"}")) {
+                if asked.elapsed() > START {
+                    return Err(Failed(format!("{name} does not reach its neighbours; its log says whom, and why")));
+                }
+                thread::sleep(Duration::from_millis(20));
+            }
+        }
+        Ok(())
+    }
     /// The process of this module alone.
     pub fn start_module(&mut self, module: Module) -> Result<()> {
         let process = self.plan.of(module);
@@ -143,6 +159,13 @@ impl Fleet {
         }
         self.running.insert(process.name, started(&self.plan, process, &self.plan.wanted.errors)?);
         Ok(())
+    }
+
+    /// The process of this module, from another binary: what runs is stopped first.
+    pub fn replace(&mut self, module: Module, binary: &Path) -> Result<()> {
+        drop(self.running.remove(self.plan.of(module).name));
+        self.plan.start_from(module, binary);
+        self.start_module(module)
     }
 
     /// In order: nobody new comes in, then whoever calls ends before whoever is called.
@@ -189,7 +212,7 @@ impl Drop for Fleet {
 }
 
 fn started(plan: &Plan, process: &Process, errors: &Errors) -> Result<Running> {
-    let mut leashed = Leashed::start(process.name, &plan.command(process, &["serve"]), errors)?;
+    let mut leashed = Leashed::start(process.name, &plan.serving(process), errors)?;
     let [url, metrics] = leashed.says(["listening on ", "metrics on "], START)?;
     Ok(Running { leashed, url, internal: metrics.trim_end_matches("/metrics").to_owned() })
 }

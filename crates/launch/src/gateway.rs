@@ -1,9 +1,8 @@
 //! nginx before a shop of several processes: it only routes, by configuration that the shop itself prints.
-use crate::{Errors, Failed, Plan, Result, error::Context, leash::Leashed};
+use crate::{Errors, Failed, Plan, Result, error::Context, http, leash::Leashed};
 use std::{
     env, fs,
-    io::{Read, Write},
-    net::{SocketAddr, TcpStream},
+    net::SocketAddr,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     process::Command,
@@ -37,7 +36,7 @@ pub(crate) fn start(plan: &Plan, errors: &Errors) -> Result<Option<Leashed>> {
     command.args(["-e", "stderr", "-p"]).arg(&folder).arg("-c").arg(folder.join("nginx.conf"));
     let gateway = Leashed::start("gateway", &command, errors)?;
     let asked = Instant::now();
-    while !answers(address) {
+    while !http::get(address, "/healthz").is_some_and(|answer| answer.starts_with("HTTP/1.1 200")) {
         if gateway.has_ended() {
             return Err(Failed(format!("nginx ended before it answered on {address}; its complaint is above")));
         }
@@ -70,21 +69,8 @@ fn main(folder: &Path) -> Result<String> {
         .map(|kind| format!("    {kind}_temp_path {kind};\n"))
         .concat();
     Ok(format!(
-        "daemon off;\n{user}worker_processes 1;\npid nginx.pid;\nerror_log stderr warn;\n\
-         events {{\n    worker_connections 1000;\n}}\n\
+        "daemon off;\n{user}worker_processes 1;\nworker_rlimit_nofile 16384;\npid nginx.pid;\nerror_log stderr warn;\n\
+         events {{\n    worker_connections 8000;\n}}\n\
          http {{\n    access_log off;\n{temporary}    include shop.conf;\n}}\n"
     ))
-}
-
-/// Whether anything but silence comes back.
-fn answers(address: SocketAddr) -> bool {
-    let ask = || -> std::io::Result<bool> {
-        let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
-        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-        stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n")?;
-        let mut beginning = [0; 12];
-        stream.read_exact(&mut beginning)?;
-        Ok(&beginning == b"HTTP/1.1 200")
-    };
-    ask().unwrap_or(false)
 }

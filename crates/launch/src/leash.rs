@@ -10,7 +10,7 @@ use std::{
     os::unix::process::CommandExt,
     process::{Child, ChildStdin, Command, Stdio},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         mpsc::{Receiver, RecvTimeoutError, channel},
     },
     thread::{self, JoinHandle},
@@ -70,7 +70,8 @@ pub(crate) struct Leashed {
     shell: Child,
     leash: Option<ChildStdin>,
     pid: u32,
-    printed: Receiver<String>,
+    /// Read by whoever starts it only; the lock lets a running shop be shared.
+    printed: Mutex<Receiver<String>>,
     /// The server may speak before the shell has told its id.
     heard: Vec<String>,
     readers: Vec<JoinHandle<()>>,
@@ -101,7 +102,15 @@ impl Leashed {
             readers.push(lines(stderr, move |line| tell(&name, line)));
         }
         let leash = shell.stdin.take();
-        let mut started = Self { name: name.to_owned(), shell, leash, pid: 0, printed, heard: Vec::new(), readers };
+        let mut started = Self {
+            name: name.to_owned(),
+            shell,
+            leash,
+            pid: 0,
+            printed: Mutex::new(printed),
+            heard: Vec::new(),
+            readers,
+        };
         let [pid] = started.says(["pid "], Duration::from_secs(10))?;
         started.pid = pid.parse().context(format_args!("{name}: no process id"))?;
         Ok(started)
@@ -117,13 +126,14 @@ impl Leashed {
                 return Ok(found.map(|rest| rest.unwrap_or_default().trim().to_owned()));
             };
             let left = patience.saturating_sub(asked.elapsed());
-            let line = self.printed.recv_timeout(left).map_err(|why| {
-                let how = match why {
-                    RecvTimeoutError::Timeout => format!("did not say `{}` in time", beginnings[missing]),
-                    RecvTimeoutError::Disconnected => format!("ended before it said `{}`", beginnings[missing]),
-                };
-                Failed(format!("{} {how}", self.name))
-            })?;
+            let line =
+                self.printed.get_mut().unwrap_or_else(PoisonError::into_inner).recv_timeout(left).map_err(|why| {
+                    let how = match why {
+                        RecvTimeoutError::Timeout => format!("did not say `{}` in time", beginnings[missing]),
+                        RecvTimeoutError::Disconnected => format!("ended before it said `{}`", beginnings[missing]),
+                    };
+                    Failed(format!("{} {how}", self.name))
+                })?;
             self.heard.push(line);
         }
     }

@@ -7,6 +7,7 @@
 mod error;
 mod fleet;
 mod gateway;
+mod http;
 mod leash;
 mod plan;
 mod ports;

@@ -61,6 +61,8 @@ pub struct Plan {
     gateway: Option<SocketAddr>,
     /// Where a domain is called, instead of at its process.
     detours: BTreeMap<Domain, SocketAddr>,
+    /// What a process of this name is started from, instead of what operators type.
+    binaries: BTreeMap<&'static str, PathBuf>,
     ports: Option<Ports>,
 }
 
@@ -72,7 +74,14 @@ impl Plan {
             let http = wanted.listen.unwrap_or(any);
             let (name, modules) = wanted.topology.processes().remove(0);
             let only = Process { name, modules, only: Vec::new(), data_dir: data, http, internal: any, grpc: None };
-            return Ok(Self { wanted, processes: vec![only], gateway: None, detours: BTreeMap::new(), ports: None });
+            return Ok(Self {
+                wanted,
+                processes: vec![only],
+                gateway: None,
+                detours: BTreeMap::new(),
+                binaries: BTreeMap::new(),
+                ports: None,
+            });
         }
         if wanted.nginx.is_none() {
             return Err(Failed(format!("{} needs nginx before it, and none was given", wanted.topology)));
@@ -88,7 +97,14 @@ impl Plan {
             processes.push(Process { name, modules, only, data_dir: data.join(name), http, internal, grpc });
         }
         let gateway = wanted.listen.map_or_else(|| ports.next(), Ok)?;
-        Ok(Self { wanted, processes, gateway: Some(gateway), detours: BTreeMap::new(), ports: Some(ports) })
+        Ok(Self {
+            wanted,
+            processes,
+            gateway: Some(gateway),
+            detours: BTreeMap::new(),
+            binaries: BTreeMap::new(),
+            ports: Some(ports),
+        })
     }
 
     pub fn topology(&self) -> Topology {
@@ -122,15 +138,27 @@ impl Plan {
     pub fn detour(&mut self, domain: Domain, address: SocketAddr) {
         self.detours.insert(domain, address);
     }
+    /// From now on the process of `module` is started from this binary. Command lines stay what was wanted.
+    pub fn start_from(&mut self, module: Module, binary: &Path) {
+        let name = self.of(module).name;
+        self.binaries.insert(name, binary.to_owned());
+    }
     pub fn certificates(&self) -> PathBuf {
         self.wanted.folder.join("certificates")
     }
 
     /// A command line of the binary about the modules of `process`.
     pub fn command(&self, process: &Process, arguments: &[&str]) -> Command {
-        let mut command = Command::new(&self.wanted.binary);
+        self.command_of(&self.wanted.binary, process, arguments)
+    }
+    /// The same of another binary.
+    pub fn command_of(&self, binary: &Path, process: &Process, arguments: &[&str]) -> Command {
+        let mut command = Command::new(binary);
         command.args(arguments).args(&process.only).envs(self.env(process)).current_dir(&self.wanted.folder);
         command
+    }
+    pub(crate) fn serving(&self, process: &Process) -> Command {
+        self.command_of(self.binaries.get(process.name).unwrap_or(&self.wanted.binary), process, &["serve"])
     }
 
     /// What `process` is told by its environment; what was wanted comes last and wins.
@@ -270,6 +298,15 @@ mod tests {
         plan.detour(Domain::Products, between);
         assert_eq!(told(&plan, "orders")["CLEAVE__MODULES__PRODUCTS__PLACE"], format!("https://{between}"));
         assert_ne!(told(&plan, "products")["CLEAVE__GRPC__LISTEN"], between.to_string());
+    }
+
+    #[test]
+    fn a_process_may_be_of_another_version() {
+        let mut plan = plan(Topology::Split);
+        plan.start_from(Module::Of(Domain::Users), Path::new("/older"));
+        let of = |module| plan.serving(plan.of(module)).get_program().to_owned();
+        assert_eq!((of(Module::Of(Domain::Users)), of(Module::Storefront)), ("/older".into(), "".into()));
+        assert_eq!(plan.command(plan.of(Module::Of(Domain::Users)), &["migrate"]).get_program(), "");
     }
 
     #[test]

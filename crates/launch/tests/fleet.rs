@@ -66,6 +66,12 @@ fn until(what: &str, ready: impl Fn() -> bool) {
     }
 }
 
+/// One shop serves many tests at once.
+const _: fn() = || {
+    fn shared<T: Send + Sync>() {}
+    shared::<Fleet>();
+};
+
 #[test]
 fn a_single_shop_is_one_process_and_nothing_else() {
     let folder = TempDir::new().unwrap();

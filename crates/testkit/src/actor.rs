@@ -95,7 +95,7 @@ impl Request {
     /// Sends it; panics when no answer comes, or one that the OpenAPI document does not know.
     pub async fn send(self) -> Answer {
         let what = format!("{} {}", self.method, self.path);
-        self.try_send().await.unwrap_or_else(|error| panic!("{what}: no answer: {error}"))
+        self.try_send().await.unwrap_or_else(|error| panic!("{what}: no answer: {error:?}"))
     }
     pub async fn try_send(self) -> Result<Answer, reqwest::Error> {
         let answer = self.request.send().await?;

@@ -1,5 +1,8 @@
 //! The OpenAPI document, held against every answer.
-use crate::Answer;
+use crate::{
+    Answer,
+    document::{DOCUMENT, template},
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::{collections::HashMap, env, fs::OpenOptions, io::Write, path::Path, sync::Mutex};
@@ -7,26 +10,19 @@ use std::{collections::HashMap, env, fs::OpenOptions, io::Write, path::Path, syn
 /// What any request may meet, whatever it is.
 const ALWAYS: &[u16] = &[400, 404, 405, 429, 500, 503];
 
+#[derive(Default)]
 pub(crate) struct Contract {
-    document: Value,
     /// Schemas that were compiled, by where they stand.
     compiled: Mutex<HashMap<String, std::sync::Arc<jsonschema::Validator>>>,
 }
 
 impl Contract {
-    /// The checked-in document: a test of its own compares it with the binary's.
-    pub(crate) fn read() -> Self {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi.json");
-        let text = std::fs::read_to_string(path).expect("docs/openapi.json is checked in");
-        Self { document: serde_json::from_str(&text).expect("docs/openapi.json is JSON"), compiled: Mutex::default() }
-    }
-
     /// Panics when the document does not know the answer.
     pub(crate) fn check(&self, method: &Method, path: &str, answer: &Answer) {
         let path = path.split(['?', '#']).next().unwrap_or(path);
-        let Some(template) = self.template(path) else { return };
+        let Some(template) = template(path) else { return };
         let verb = method.as_str().to_ascii_lowercase();
-        let Some(operation) = self.document["paths"][&template].get(&verb) else {
+        let Some(operation) = DOCUMENT["paths"][template].get(&verb) else {
             assert!(
                 answer.status == 405 || answer.status == 401,
                 "{}: {} for a method that is not documented",
@@ -37,7 +33,7 @@ impl Contract {
         };
         let status = answer.status.to_string();
         let documented = operation["responses"].get(&status);
-        record(&verb, &template, answer);
+        record(&verb, template, answer);
         assert!(
             documented.is_some() || ALWAYS.contains(&answer.status),
             "{}: {status} is not documented: {}",
@@ -47,11 +43,11 @@ impl Contract {
         let media = answer.header("content-type").unwrap_or("").split(';').next().unwrap_or("").to_owned();
         let at = match documented {
             Some(_) => {
-                format!("/paths/{}/{verb}/responses/{status}/content/{}/schema", escape(&template), escape(&media))
+                format!("/paths/{}/{verb}/responses/{status}/content/{}/schema", escape(template), escape(&media))
             }
             None => "/components/schemas/Problem".to_owned(),
         };
-        let has_schema = self.document.pointer(&at).is_some();
+        let has_schema = DOCUMENT.pointer(&at).is_some();
         assert!(
             has_schema || answer.bytes.is_empty(),
             "{}: a body of {media}, which is not documented for {status}",
@@ -71,26 +67,11 @@ impl Contract {
         let mut compiled = self.compiled.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let make = || {
             // The schema itself, for a reference cannot hold the braces of a path.
-            let schema = self.document.pointer(at).expect("looked up before");
-            let schema = json!({ "allOf": [schema], "components": self.document["components"] });
+            let schema = DOCUMENT.pointer(at).expect("looked up before");
+            let schema = json!({ "allOf": [schema], "components": DOCUMENT["components"] });
             std::sync::Arc::new(jsonschema::validator_for(&schema).expect("a schema of the document is a schema"))
         };
         compiled.entry(at.to_owned()).or_insert_with(make).clone()
-    }
-
-    /// The documented path that this one is an instance of; literal segments win over names.
-    fn template(&self, path: &str) -> Option<String> {
-        let parts: Vec<&str> = path.split('/').collect();
-        let paths = self.document["paths"].as_object()?;
-        let fits = |template: &&String| {
-            let wanted: Vec<&str> = template.split('/').collect();
-            wanted.len() == parts.len()
-                && wanted
-                    .iter()
-                    .zip(&parts)
-                    .all(|(wanted, part)| wanted == part || (wanted.starts_with('{') && !part.is_empty()))
-        };
-        paths.keys().filter(fits).min_by_key(|template| template.matches('{').count()).cloned()
     }
 }
 

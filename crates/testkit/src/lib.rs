@@ -7,6 +7,9 @@
 //! It waits by asking again until a deadline, never by sleeping for luck.
 mod actor;
 mod contract;
+mod costs;
+pub mod document;
+mod exchange;
 mod goods;
 mod metrics;
 mod people;
@@ -16,11 +19,13 @@ mod sql;
 mod wait;
 
 pub use actor::{Actor, Answer, Request};
+pub use costs::{Meter, held_against};
+pub use exchange::exchange;
 pub use goods::{Cart, Goods, address, pay, product};
 pub use launch::{Domain, Topology};
 pub use metrics::Counters;
 pub use proxy::{Proxy, Way};
-pub use shop::{Backend, Options, Shop, chosen_topology, database};
+pub use shop::{ADMIN, Backend, Options, Shop, chosen_topology, database};
 pub use wait::until;
 
 /// A word that no other test uses.

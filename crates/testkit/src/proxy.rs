@@ -6,7 +6,7 @@ use std::{
     collections::BTreeMap,
     io::{self, Read, Write},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc},
     thread,
     time::{Duration, Instant},
 };
@@ -31,6 +31,8 @@ struct State {
     /// Present while connections are taken.
     accepting: Option<Arc<()>>,
     swallowing: bool,
+    /// Answers wait before it.
+    gate: Option<Arc<Gate>>,
     requests: Traffic,
     answers: Traffic,
     connections: u64,
@@ -59,6 +61,7 @@ impl Proxy {
             target,
             accepting: None,
             swallowing: false,
+            gate: None,
             requests,
             answers,
             connections: 0,
@@ -91,6 +94,16 @@ impl Proxy {
         let mut state = self.lock();
         state.swallowing = false;
         state.cut(|open| open.maimed);
+    }
+    /// From now on answers wait, in their order: what was asked for is done, and nobody has heard of it yet.
+    pub fn hold_answers(&self) {
+        self.lock().gate.get_or_insert_default();
+    }
+    /// What waits arrives. What comes from now on fares as was said last: it may be swallowed.
+    pub fn release_answers(&self) {
+        if let Some(gate) = self.lock().gate.take() {
+            gate.open();
+        }
     }
     /// New connections are refused; those there are stay.
     pub fn refuse(&self) {
@@ -143,6 +156,7 @@ impl Drop for Proxy {
     fn drop(&mut self) {
         self.refuse();
         self.cut();
+        self.release_answers();
     }
 }
 
@@ -162,6 +176,29 @@ impl State {
             !cut
         });
     }
+}
+
+#[derive(Default)]
+struct Gate {
+    is_open: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Gate {
+    fn open(&self) {
+        *self.is_open.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.opened.notify_all();
+    }
+    fn wait(&self) {
+        let is_open = self.is_open.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.opened.wait_while(is_open, |is_open| !*is_open));
+    }
+}
+
+/// When bytes go on.
+struct Pass {
+    at: Instant,
+    gate: Option<Arc<Gate>>,
 }
 
 fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
@@ -195,9 +232,10 @@ fn connect(state: &Arc<Mutex<State>>, client: TcpStream) -> io::Result<()> {
 
 /// Until one side says no more; then the other hears so, when all that was said before has arrived.
 fn carry(mut from: TcpStream, mut to: TcpStream, way: Way, id: u64, state: &Mutex<State>) {
-    let (sender, due) = mpsc::channel::<(Instant, Vec<u8>)>();
+    let (sender, due) = mpsc::channel::<(Pass, Vec<u8>)>();
     let writer = thread::spawn(move || {
-        for (at, bytes) in due {
+        for (Pass { at, gate }, bytes) in due {
+            gate.iter().for_each(|gate| gate.wait());
             thread::sleep(at.saturating_duration_since(Instant::now()));
             if to.write_all(&bytes).is_err() {
                 break;
@@ -207,8 +245,8 @@ fn carry(mut from: TcpStream, mut to: TcpStream, way: Way, id: u64, state: &Mute
     });
     let mut bytes = vec![0; 64 * 1024];
     while let Ok(read @ 1..) = from.read(&mut bytes) {
-        let Some(delay) = passes(state, way, id, read) else { continue };
-        if sender.send((Instant::now() + delay, bytes[..read].to_vec())).is_err() {
+        let Some(pass) = passes(state, way, id, read) else { continue };
+        if sender.send((pass, bytes[..read].to_vec())).is_err() {
             break;
         }
     }
@@ -216,14 +254,16 @@ fn carry(mut from: TcpStream, mut to: TcpStream, way: Way, id: u64, state: &Mute
     let _ = writer.join();
 }
 
-/// How much later these bytes arrive, when they do.
-fn passes(state: &Mutex<State>, way: Way, id: u64, read: usize) -> Option<Duration> {
+/// When these bytes arrive, if they do.
+fn passes(state: &Mutex<State>, way: Way, id: u64, read: usize) -> Option<Pass> {
     let mut state = locked(state);
     let swallowed = way == Way::Answers && state.swallowing;
     if swallowed && let Some(open) = state.open.get_mut(&id) {
         open.maimed = true;
     }
+    let gate = state.gate.clone().filter(|_| way == Way::Answers);
     let traffic = state.traffic(way);
     traffic.bytes += read as u64;
-    (!swallowed).then_some(traffic.delay)
+    let at = Instant::now() + traffic.delay;
+    (!swallowed).then_some(Pass { at, gate })
 }

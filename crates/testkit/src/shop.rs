@@ -1,13 +1,13 @@
 //! A shop of its own, in any topology: real processes with their own data.
 use crate::{Counters, Proxy, contract::Contract};
 use diesel::{Connection, PgConnection, connection::SimpleConnection};
-use launch::{Databases, Domain, Fleet, Module, Plan, Signal, Topology, Wanted};
+use launch::{Databases, Domain, Errors, Fleet, Module, Plan, Signal, Topology, Wanted};
 use std::{
     collections::{BTreeMap, HashMap},
     env,
     path::{Path, PathBuf},
     process::Command,
-    sync::Arc,
+    sync::{Arc, Mutex as StdMutex, PoisonError},
 };
 use tempfile::TempDir;
 use tokio::sync::Mutex;
@@ -62,6 +62,7 @@ pub struct Shop {
     fleet: Fleet,
     databases: Databases,
     proxies: BTreeMap<Domain, Proxy>,
+    said: Arc<StdMutex<Vec<(String, String)>>>,
     pub(crate) contract: Arc<Contract>,
     /// Held while one signs in, so that nobody meets a clerk who is hired but has no rights yet.
     pub(crate) staff: Mutex<HashMap<&'static str, String>>,
@@ -69,7 +70,8 @@ pub struct Shop {
     dir: TempDir,
 }
 
-pub(crate) const ADMIN: (&str, &str) = ("admin@test.example", "an admin's password");
+/// The administrator's address and password.
+pub const ADMIN: (&str, &str) = ("admin@test.example", "an admin's password");
 
 impl Shop {
     /// Starts `binary` on fresh data, with an administrator.
@@ -85,6 +87,7 @@ impl Shop {
             ("CLEAVE__LOG__FILTER", env::var("CLEAVE_TEST_LOG").unwrap_or_else(|_| "warn".to_owned())),
         ];
         let databases = databases(backend, topology);
+        let said = Arc::new(StdMutex::new(Vec::new()));
         let mut plan = Plan::new(Wanted {
             topology,
             binary: binary.into(),
@@ -92,6 +95,7 @@ impl Shop {
             databases: databases.clone(),
             env: usual.map(|(name, value)| (name.to_owned(), value)).into_iter().chain(options.env).collect(),
             nginx: launch::find_nginx(),
+            errors: kept(&said),
             ..Wanted::default()
         })
         .expect("a topology that can be started");
@@ -105,7 +109,8 @@ impl Shop {
             fleet,
             databases,
             proxies,
-            contract: Arc::new(Contract::read()),
+            said,
+            contract: Arc::default(),
             staff: Mutex::default(),
             dir,
         };
@@ -144,7 +149,7 @@ impl Shop {
     }
     /// Starts every process that does not run, on the same data.
     pub fn resume(&mut self) {
-        self.fleet.start().unwrap_or_else(|why| panic!("{why}"));
+        self.fleet.start().and_then(|()| self.fleet.meet()).unwrap_or_else(|why| panic!("{why}"));
         self.url = self.fleet.url();
         self.internal = self.internal_of("storefront");
     }
@@ -172,6 +177,13 @@ impl Shop {
     }
     pub fn thaw(&self, module: &str) {
         self.fleet.signal(named(module), Signal::Thaw).unwrap_or_else(|why| panic!("{why}"));
+    }
+
+    /// The lines that a process wrote to its standard error so far; `gateway` is nginx. They come a moment after what
+    /// they tell of.
+    pub fn said(&self, process: &str) -> Vec<String> {
+        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        said.iter().filter(|(name, _)| name == process).map(|(_, line)| line.clone()).collect()
     }
 
     /// Where the process of a module answers HTTP by itself.
@@ -234,6 +246,15 @@ impl Shop {
         }
         counters
     }
+}
+
+/// What processes complain of, told to a test and to whoever reads its output.
+fn kept(said: &Arc<StdMutex<Vec<(String, String)>>>) -> Errors {
+    let said = Arc::clone(said);
+    Errors::Told(Arc::new(move |process, line| {
+        eprintln!("{line}");
+        said.lock().unwrap_or_else(PoisonError::into_inner).push((process.to_owned(), line.to_owned()));
+    }))
 }
 
 fn named(module: &str) -> Module {

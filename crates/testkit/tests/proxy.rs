@@ -133,6 +133,27 @@ fn a_swallowed_answer_never_comes_and_its_request_arrived() {
 }
 
 #[test]
+fn a_held_answer_waits_and_the_next_may_be_lost() {
+    let proxy = echo();
+    let mut caller = Caller::to(&proxy);
+    caller.say("x");
+    caller.hears("x");
+    proxy.hold_answers();
+    caller.say("first");
+    until("it is done", || proxy.bytes(Way::Answers) == 6);
+    caller.0.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+    assert!(caller.0.read(&mut [0]).is_err(), "nobody heard of it");
+    caller.0.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    proxy.swallow_answers();
+    proxy.release_answers();
+    caller.hears("first");
+    caller.say("second");
+    until("it is done, too", || proxy.bytes(Way::Answers) == 12);
+    proxy.deliver_answers();
+    caller.is_cut();
+}
+
+#[test]
 fn who_is_refused_may_come_again_later() {
     let proxy = echo();
     let mut before = Caller::to(&proxy);

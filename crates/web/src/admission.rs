@@ -20,7 +20,8 @@ use std::{
 };
 
 /// How long a request may take, all of its calls included.
-const PATIENCE: Duration = Duration::from_secs(15);
+#[derive(Clone, Copy, Debug)]
+pub struct Patience(pub Duration);
 
 /// The admitted caller of a handler.
 #[derive(Clone)]
@@ -67,6 +68,8 @@ async fn caller(needs: Needs, request: &HttpRequest) -> Result<Caller, Problem> 
         .app_data::<Data<dyn Verify>>()
         .map(|data| Arc::clone(data))
         .ok_or_else(|| Problem::internal("no verifier is configured"))?;
+    let Patience(patience) =
+        *request.app_data::<Patience>().ok_or_else(|| Problem::internal("nobody said how long a request may take"))?;
     let cart = cart_key(request)?;
     let principal = match (bearer(request)?, cart) {
         (Some(token), _) => Principal::User(verify.verify(token).await.map_err(refused)?),
@@ -84,7 +87,7 @@ async fn caller(needs: Needs, request: &HttpRequest) -> Result<Caller, Problem> 
     }
     let trace = request.extensions().get::<Edge>().map(|edge| edge.trace);
     let trace = trace.ok_or_else(|| Problem::internal("a route stands outside the edge"))?;
-    Ok(Caller { call: Call::begin(principal, trace, PATIENCE), cart })
+    Ok(Caller { call: Call::begin(principal, trace, patience), cart })
 }
 
 fn bearer(request: &HttpRequest) -> Result<Option<&str>, Problem> {

@@ -13,6 +13,10 @@ use std::{
 /// The largest JSON body, in bytes.
 pub const JSON_LIMIT: usize = 1 << 20;
 
+/// How much of a body that is too large is read, and thrown away, before its sender hears so. Whoever is hung up on in
+/// the middle may lose the answer, or send the next request where nobody listens any more; more so behind a gateway.
+const HEARD: usize = 16 << 20;
+
 /// How long a JSON body may take to come.
 const BODY_TIME: Duration = Duration::from_secs(30);
 
@@ -33,19 +37,24 @@ pub(crate) fn read(request: &HttpRequest, payload: &mut Payload) -> LocalBoxFutu
     let (mut payload, media) = (payload.take(), request.content_type().to_owned());
     let announced = request.headers().get("content-length").and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
     Box::pin(async move {
-        if announced.is_some_and(|length| length > JSON_LIMIT) {
+        if announced.is_some_and(|length| length > HEARD) {
             return Err(too_large());
         }
         let all = async {
-            let mut bytes = BytesMut::new();
+            let (mut bytes, mut came) = (BytesMut::new(), 0);
             while let Some(part) = payload.next().await {
                 let part = part.map_err(|_| Problem::new(Code::MalformedRequest, "The body broke off."))?;
-                if bytes.len() + part.len() > JSON_LIMIT {
+                came += part.len();
+                if came > HEARD {
                     return Err(too_large());
                 }
-                bytes.extend_from_slice(&part);
+                if came > JSON_LIMIT {
+                    bytes = BytesMut::new();
+                } else {
+                    bytes.extend_from_slice(&part);
+                }
             }
-            Ok(bytes)
+            if came > JSON_LIMIT { Err(too_large()) } else { Ok(bytes) }
         };
         let slow = |_| Problem::new(Code::MalformedRequest, "The body did not come in time.");
         let bytes = tokio::time::timeout(BODY_TIME, all).await.map_err(slow)??;

@@ -4,7 +4,10 @@ use actix_web::{
     Error, HttpMessage, HttpResponse, ResponseError,
     body::{EitherBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
-    http::header::{HeaderName, HeaderValue},
+    http::{
+        Version,
+        header::{self, HeaderName, HeaderValue},
+    },
     middleware::Next,
 };
 use kernel::{Code, Trace};
@@ -40,6 +43,10 @@ pub async fn edge<B: MessageBody + 'static>(
     let span = tracing::info_span!("request", request_id = %edge.request_id, trace = %format!("{:032x}", edge.trace.0));
     request.extensions_mut().insert(edge.clone());
     let work = async move {
+        if !readable(&request) {
+            let refused = Problem::from(Code::MalformedRequest).error_response();
+            return Ok(request.into_response(refused).map_into_right_body());
+        }
         let answer = next.call(request).await?;
         // What actix itself refuses (a path that is no UTF-8, say) is text: it becomes a document too.
         match answer.response().error().filter(|error| error.as_error::<Problem>().is_none()).map(shown) {
@@ -60,6 +67,54 @@ pub async fn edge<B: MessageBody + 'static>(
     headers.insert(name("x-content-type-options"), HeaderValue::from_static("nosniff"));
     span.in_scope(|| observe(&answer, started));
     Ok(answer)
+}
+
+/// Whether its target and its host can be understood in one way only. Gateways refuse the same: what stands before a
+/// process must not decide what is answered.
+fn readable(request: &ServiceRequest) -> bool {
+    let one = |name| request.headers().get_all(name).nth(1).is_none();
+    one(header::HOST) && one(header::AUTHORIZATION) && has_host(request) && plain_path(request.uri().path())
+}
+
+/// HTTP/1.1 asks for one; it may stand in the target instead.
+fn has_host(request: &ServiceRequest) -> bool {
+    let outside = |b: u8| b <= b' ' || b == b'/' || b == 0x7f;
+    match request.headers().get(header::HOST) {
+        Some(host) => !host.is_empty() && !host.as_bytes().iter().copied().any(outside),
+        None => request.version() != Version::HTTP_11 || request.uri().host().is_some(),
+    }
+}
+
+/// A path that begins at the root and stays below it, whose escapes are whole and hide no NUL.
+fn plain_path(path: &str) -> bool {
+    let Some(decoded) = decoded(path.as_bytes()).filter(|decoded| !decoded.contains(&0)) else { return false };
+    let Some(below) = decoded.strip_prefix(b"/") else { return false };
+    let mut depth = 0_usize;
+    below.split(|b| *b == b'/').all(|part| match part {
+        b"." => true,
+        b".." => depth.checked_sub(1).map(|up| depth = up).is_some(),
+        _ => {
+            depth += 1;
+            true
+        }
+    })
+}
+
+fn decoded(path: &[u8]) -> Option<Vec<u8>> {
+    let digit = |b: &u8| char::from(*b).to_digit(16).map(|digit| digit as u8);
+    let (mut all, mut rest) = (Vec::with_capacity(path.len()), path);
+    while let [first, after @ ..] = rest {
+        rest = after;
+        all.push(match (first, after) {
+            (b'%', [high, low, after @ ..]) => {
+                rest = after;
+                digit(high)? * 16 + digit(low)?
+            }
+            (b'%', _) => return None,
+            (plain, _) => *plain,
+        });
+    }
+    Some(all)
 }
 
 fn observe<B>(answer: &ServiceResponse<B>, started: Instant) {
@@ -110,4 +165,21 @@ fn trace(request: &ServiceRequest) -> Trace {
 fn traceparent(trace: Trace) -> String {
     let span = Uuid::now_v7().as_u128() as u64;
     format!("00-{:032x}-{:016x}-01", trace.0, span)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain_path;
+
+    #[test]
+    fn a_path_is_plain_when_it_can_be_read_in_one_way() {
+        for plain in ["/", "/v1/products", "/v1//x", "/v1/products/../users", "/a%2Fb", "/%ff", "/v1/..", "/a/./.."] {
+            assert!(plain_path(plain), "{plain}");
+        }
+        for strange in
+            ["", "*", "x", "/..", "/v1/../..", "/%2e%2e", "/a/..%2f..", "/%00", "/a%", "/a%2", "/%zz", "/%+1"]
+        {
+            assert!(!plain_path(strange), "{strange}");
+        }
+    }
 }

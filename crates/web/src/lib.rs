@@ -18,7 +18,7 @@ mod query;
 mod route;
 
 pub use address::AddressBody;
-pub use admission::Caller;
+pub use admission::{Caller, Patience};
 pub use answer::{Paged, Reply, Versioned, page};
 pub use body::{Body, JSON_LIMIT, PathId};
 pub use edge::{Edge, current_request_id, edge};

@@ -1,7 +1,7 @@
 //! How often one client may try credentials: a guess costs time, and guessing costs more than it gives.
 //!
-//! Counted in this process, by address. Behind a proxy the address is the last one of `X-Forwarded-For`, when the proxy
-//! is one that the operator trusts; otherwise a client could name itself as it likes.
+//! Counted in this process, by address. Behind proxies that the operator trusts the address is the last one of
+//! `X-Forwarded-For` that is no such proxy; otherwise a client could name itself as it likes.
 use crate::Problem;
 use actix_web::{
     HttpRequest,
@@ -65,8 +65,11 @@ impl Tries {
         if !self.0.trusted.contains(&peer) {
             return Some(peer);
         }
-        let forwarded = request.headers().get_all("x-forwarded-for").last().and_then(|value| value.to_str().ok());
-        forwarded.and_then(|all| all.rsplit(',').next()?.trim().parse().ok()).or(Some(peer))
+        let forwarded: Vec<&HeaderValue> = request.headers().get_all("x-forwarded-for").collect();
+        let hops = forwarded.into_iter().rev().flat_map(|value| value.to_str().unwrap_or_default().rsplit(','));
+        // What is no address was written by nobody who is trusted.
+        let mut hops = hops.map_while(|hop| hop.trim().parse().ok());
+        hops.find(|hop| !self.0.trusted.contains(hop)).or(Some(peer))
     }
 
     fn take(&self, client: IpAddr) -> Try {

@@ -9,6 +9,7 @@ mod convert;
 mod link;
 mod listen;
 mod pool;
+mod refusals;
 mod remote;
 mod retry;
 mod sample;

@@ -1,5 +1,6 @@
 //! The gRPC listener of a process: who connects is known before a byte of a call is read.
 use crate::{
+    refusals::Refusals,
     serve::{Admission, Routes, served},
     tls::Certificates,
 };
@@ -101,6 +102,7 @@ impl Services {
             .http2_keepalive_interval(Some(ASK))
             .http2_keepalive_timeout(Some(GIVE_UP))
             .max_concurrent_streams(STREAMS)
+            .layer(Refusals)
             .add_routes(self.routes.routes())
             .serve_with_incoming_shutdown(ReceiverStream::new(connections), stopping)
             .await;

@@ -81,11 +81,18 @@ pub(crate) async fn arrive(
     longest: Duration,
 ) -> Result<Call, Failure> {
     let text = |name| metadata.get(name).and_then(|value| value.to_str().ok());
-    let patience = text("grpc-timeout").and_then(timeout).ok_or(Failure::UNAVAILABLE)?.min(longest);
+    let Some(patience) = text("grpc-timeout").and_then(timeout) else {
+        tracing::warn!(peer = %peer.0, "call refused: it does not say how long it may take");
+        return Err(Failure::UNAVAILABLE);
+    };
+    let patience = patience.min(longest);
     let deadline = Instant::now() + patience;
     let principal = match text("authorization").map(|value| value.strip_prefix("Bearer ")) {
         None => Principal::Anonymous,
-        Some(None) => return Err(Failure::Denied),
+        Some(None) => {
+            tracing::warn!(peer = %peer.0, "call denied: what it shows is no token");
+            return Err(Failure::Denied);
+        }
         Some(Some(token)) => match tokio::time::timeout(patience, verify.verify(token)).await {
             Ok(Ok(user)) => Principal::User(user),
             Ok(Err(Unverified::Rejected(why))) => {
@@ -141,6 +148,32 @@ mod tests {
         {
             assert_eq!(timeout(text), micros.map(Duration::from_micros), "{text}");
         }
+    }
+
+    struct Nobody;
+    #[kernel::async_trait]
+    impl Verify for Nobody {
+        async fn verify(&self, _: &str) -> Result<kernel::token::Verified, Unverified> {
+            Err(Unverified::Rejected(kernel::token::Rejected::Invalid))
+        }
+        fn clock(&self) -> &dyn kernel::Clock {
+            &kernel::SystemClock
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_asks_for_more_time_than_there_is() {
+        let longest = Duration::from_secs(30);
+        for (asked, most) in [("24H", Some(30)), ("99999999H", Some(30)), ("5S", Some(5)), ("soon", None)] {
+            let mut metadata = MetadataMap::new();
+            metadata.insert("grpc-timeout", asked.parse().unwrap());
+            let call = arrive(&metadata, "orders".into(), &Nobody, longest).await.ok();
+            let left = call.map(|call| call.time_left().unwrap());
+            assert_eq!(left.is_some(), most.is_some(), "{asked}");
+            assert!(left.zip(most).is_none_or(|(left, most)| left <= Duration::from_secs(most)), "{asked}");
+        }
+        let nothing_said = arrive(&MetadataMap::new(), "orders".into(), &Nobody, longest).await;
+        assert_eq!(nothing_said.err(), Some(Failure::UNAVAILABLE));
     }
 
     #[test]

@@ -191,17 +191,17 @@ impl Answer {
 }
 
 /// The text at a JSON pointer.
-pub(super) fn text<'a>(value: &'a Value, pointer: &str) -> Result<&'a str> {
+pub(crate) fn text<'a>(value: &'a Value, pointer: &str) -> Result<&'a str> {
     value.pointer(pointer).and_then(Value::as_str).context(format_args!("no text at {pointer} in {value}"))
 }
 
 /// The whole number at a JSON pointer.
-pub(super) fn number(value: &Value, pointer: &str) -> Result<i64> {
+pub(crate) fn number(value: &Value, pointer: &str) -> Result<i64> {
     value.pointer(pointer).and_then(Value::as_i64).context(format_args!("no whole number at {pointer} in {value}"))
 }
 
 /// The list at a JSON pointer.
-pub(super) fn list<'a>(value: &'a Value, pointer: &str) -> Result<&'a [Value]> {
+pub(crate) fn list<'a>(value: &'a Value, pointer: &str) -> Result<&'a [Value]> {
     let list = value.pointer(pointer).and_then(Value::as_array);
     list.map(Vec::as_slice).context(format_args!("no list at {pointer} in {value}"))
 }

@@ -1,10 +1,10 @@
 //! Rows in the order of their primary key, a chunk at a time: memory stays small however long the table is.
 use super::{
     CopyError, Result,
-    catalogue::Table,
+    catalogue::{Column, Table},
     value::{Digest, Value},
 };
-use crate::{backend::Db, chunks::BINDS, conn::Conn, location::quoted};
+use crate::{backend::Db, conn::Conn, location::quoted};
 use diesel::{
     QueryResult, RunQueryDsl,
     connection::LoadConnection,
@@ -17,8 +17,10 @@ use diesel::{
 
 pub(super) type Row = Vec<Value>;
 
-/// Rows of a chunk, which is one statement and one transaction of the target.
+/// Rows of a chunk, which is one transaction of the target.
 const ROWS: usize = 1000;
+/// What one statement that writes binds, about: SQLite takes many small ones better than a few large ones.
+const BOUND: usize = 1000;
 
 #[derive(diesel::QueryableByName)]
 struct Count {
@@ -27,9 +29,6 @@ struct Count {
 }
 
 impl Table {
-    fn chunk(&self) -> usize {
-        (BINDS / self.columns.len()).clamp(1, ROWS)
-    }
     pub(super) fn key_of(&self, row: &[Value]) -> Row {
         self.key.iter().map(|n| row[*n].clone()).collect()
     }
@@ -68,7 +67,7 @@ impl Table {
         }
         let conditions =
             if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
-        let sql = format!("{}{conditions} ORDER BY {sorted} LIMIT {}", self.selected(), self.chunk());
+        let sql = format!("{}{conditions} ORDER BY {sorted} LIMIT {ROWS}", self.selected());
         let mut query = sql_query(sql).into_boxed::<Db>();
         for key in [after, end].into_iter().flatten() {
             for (column, value) in self.key.iter().zip(key) {
@@ -85,7 +84,7 @@ impl Table {
         let mut rows = Vec::new();
         for row in LoadConnection::load(conn, query)? {
             let row = row?;
-            let value = |(n, column): (usize, &super::catalogue::Column)| {
+            let value = |(n, column): (usize, &Column)| {
                 let field = row.get(n).ok_or(Diesel::NotFound)?;
                 Value::read(column.kind, field.value()).map_err(Diesel::DeserializationError)
             };
@@ -107,21 +106,27 @@ impl Table {
 
     /// Writes `rows`; what is there already is an error.
     pub(super) fn insert(&self, conn: &mut Conn, rows: &[Row]) -> Result<()> {
-        self.write(conn, rows, String::new())
+        self.write(conn, rows, "")
     }
     /// Writes the columns that refer to this same table into rows that are there.
     pub(super) fn refer(&self, conn: &mut Conn, rows: &[Row]) -> Result<()> {
         let name = |n: &usize| quoted(&self.columns[*n].name);
         let key: Vec<_> = self.key.iter().map(name).collect();
         let set: Vec<_> = self.own.iter().map(name).map(|column| format!("{column} = excluded.{column}")).collect();
-        self.write(conn, rows, format!(" ON CONFLICT ({}) DO UPDATE SET {}", key.join(", "), set.join(", ")))
+        self.write(conn, rows, &format!(" ON CONFLICT ({}) DO UPDATE SET {}", key.join(", "), set.join(", ")))
     }
-    fn write(&self, conn: &mut Conn, rows: &[Row], otherwise: String) -> Result<()> {
+    fn write(&self, conn: &mut Conn, rows: &[Row], otherwise: &str) -> Result<()> {
+        rows.chunks((BOUND / self.columns.len()).max(1)).try_for_each(|rows| self.write_some(conn, rows, otherwise))
+    }
+    fn write_some(&self, conn: &mut Conn, rows: &[Row], otherwise: &str) -> Result<()> {
         let width = self.columns.len();
+        let db = conn.db();
         let place = |row: usize| {
-            let places = self.columns.iter().enumerate();
-            let places = places.map(|(n, column)| format!("${}{}", row * width + n + 1, column.kind.written_as()));
-            format!("({})", places.collect::<Vec<_>>().join(", "))
+            let place = |(n, column): (usize, &Column)| match db {
+                Db::Sqlite => "?".to_owned(), // it looks for each name among all of them
+                Db::Postgres => format!("${}{}", row * width + n + 1, column.kind.written_as()),
+            };
+            format!("({})", self.columns.iter().enumerate().map(place).collect::<Vec<_>>().join(", "))
         };
         let names: Vec<_> = self.columns.iter().map(|column| quoted(&column.name)).collect();
         let places: Vec<_> = (0..rows.len()).map(place).collect();

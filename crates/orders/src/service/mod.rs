@@ -33,7 +33,8 @@ pub(crate) use ship::Parcel;
 pub struct CheckoutSettings {
     /// Minutes that stock is held while a buyer pays.
     pub reservation_minutes: u64,
-    /// Seconds after which what a process was doing for an order is taken for left behind. Longer than any request takes.
+    /// Seconds after which what a process was doing for an order is taken for left behind. Longer than any request takes
+    /// (`http.request_seconds`).
     pub lease_seconds: u64,
 }
 

@@ -1,6 +1,7 @@
 //! The use cases of users, one a function.
 mod accounts;
 mod addresses;
+mod keys;
 mod passwords;
 mod sessions;
 mod tokens;
@@ -12,9 +13,10 @@ use kernel::{Call, Clock, Principal, Time};
 use passwords::Hasher;
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
-use tokens::Signer;
 use users_api::{Accounts, Tokens, UserId};
 use web::{Module, Worker};
+
+pub use keys::Rotation;
 
 pub(crate) use accounts::{NewAccount, OwnChanges, PageError};
 pub(crate) use sessions::Tokens as SessionTokens;
@@ -25,6 +27,8 @@ pub(crate) use sessions::Tokens as SessionTokens;
 pub struct Settings {
     /// Seconds that an access token is believed.
     pub access_token_seconds: u64,
+    /// Seconds from the publication of a new signing key to the first token that it signs.
+    pub key_lead_seconds: u64,
     /// Days after which a session that was not used must sign in again.
     pub session_days: u64,
     /// Threads that hash passwords: each keeps a core busy and 19 MiB of memory while it works.
@@ -35,7 +39,13 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { access_token_seconds: 900, session_days: 30, password_threads: 2, password_queue: 64 }
+        Self {
+            access_token_seconds: 900,
+            key_lead_seconds: 120,
+            session_days: 30,
+            password_threads: 2,
+            password_queue: 64,
+        }
     }
 }
 
@@ -47,16 +57,15 @@ pub(crate) struct Service {
     db: Database,
     clock: Arc<dyn Clock>,
     hasher: Hasher,
-    signer: Signer,
     settings: Settings,
 }
 
 impl Users {
     /// `db` is migrated. Makes the first signing key where there is none.
     pub async fn open(db: Database, clock: Arc<dyn Clock>, settings: Settings) -> Result<Self, database::Error> {
-        let signer = Signer::open(&db, clock.now()).await?;
+        keys::first(&db, clock.now()).await?;
         let hasher = Hasher::new(settings.password_threads, settings.password_queue);
-        Ok(Self(Arc::new(Service { db, clock, hasher, signer, settings })))
+        Ok(Self(Arc::new(Service { db, clock, hasher, settings })))
     }
     pub fn tokens(&self) -> Arc<dyn Tokens> {
         self.0.clone()
@@ -67,7 +76,13 @@ impl Users {
     pub fn module(&self) -> Module {
         let purge = |service: Arc<Service>| async move { service.purge().await };
         let purge = Worker::new("users-purge", Duration::from_secs(3600), &self.0, purge);
-        Module::new("users", crate::http::routes(), Arc::clone(&self.0)).on(self.0.db.clone()).worker(purge)
+        let forget = |service: Arc<Service>| async move { service.forget_keys().await };
+        let every = Duration::from_secs(self.0.settings.key_lead_seconds.clamp(1, 60));
+        let forget = Worker::new("users-keys", every, &self.0, forget);
+        Module::new("users", crate::http::routes(), Arc::clone(&self.0))
+            .on(self.0.db.clone())
+            .worker(purge)
+            .worker(forget)
     }
     /// Whether anybody could administrate the shop.
     pub async fn has_administrator(&self) -> Result<bool, database::Error> {

@@ -5,7 +5,7 @@ use crate::{
         account::{Email, Password, Session, SessionId, User},
         secret::{self, Secret},
     },
-    store,
+    store::{self, keys::SigningKey},
 };
 use database::Conn;
 use kernel::{Call, Id};
@@ -40,10 +40,11 @@ impl Service {
             if store::users::locked_hash(tx, id)? != verified {
                 return Err(Error::InvalidCredentials);
             }
-            Ok(store::sessions::insert(tx, &kept, id, &hash)?)
+            store::sessions::insert(tx, &kept, id, &hash)?;
+            Ok(store::keys::signing(tx, now)?)
         };
-        self.db.write(unit).await?;
-        Ok(self.tokens_for(&user, session.id, &refresh))
+        let key = self.db.write(unit).await?;
+        Ok(self.tokens_for(&key, &user, session.id, &refresh))
     }
 
     /// A refresh token works once. Who shows one again has a copy of it: the session ends for both.
@@ -51,7 +52,7 @@ impl Service {
         let (now, expires, next) = (self.now(), self.now() + self.session_lives(), Secret::new());
         let (shown, next_hash) = (secret::hash(token), next.hash());
         // Ending a session must commit, so it is an answer and not an error.
-        let unit = move |tx: &mut Conn| -> Result<Result<(User, SessionId), Error>, Error> {
+        let unit = move |tx: &mut Conn| -> Result<Result<(User, SessionId, SigningKey), Error>, Error> {
             let Some(found) = store::sessions::presented(tx, &shown, now)? else {
                 return Ok(Err(Error::InvalidRefreshToken));
             };
@@ -65,10 +66,10 @@ impl Service {
             let Some(user) = store::users::by_id(tx, found.user)? else { return Ok(Err(Error::InvalidRefreshToken)) };
             store::sessions::add_token(tx, found.session, &next_hash, now)?;
             store::sessions::touch(tx, found.session, now, expires)?;
-            Ok(Ok((user, found.session)))
+            Ok(Ok((user, found.session, store::keys::signing(tx, now)?)))
         };
-        let (user, session) = self.db.write(unit).await??;
-        Ok(self.tokens_for(&user, session, &next))
+        let (user, session, key) = self.db.write(unit).await??;
+        Ok(self.tokens_for(&key, &user, session, &next))
     }
 
     /// `None` names the session of the call's own token.
@@ -85,9 +86,9 @@ impl Service {
         Ok(self.db.read(move |conn| store::sessions::open(conn, user, now)).await?)
     }
 
-    fn tokens_for(&self, user: &User, session: SessionId, refresh: &Secret) -> Tokens {
+    fn tokens_for(&self, key: &SigningKey, user: &User, session: SessionId, refresh: &Secret) -> Tokens {
         let expires_in = self.settings.access_token_seconds;
-        let access = self.signer.sign(user, session, self.now(), expires_in);
+        let access = super::tokens::sign(key, user, session, self.now(), expires_in);
         Tokens { access, expires_in, refresh: refresh.text().to_owned() }
     }
     pub(super) fn session_lives(&self) -> Duration {

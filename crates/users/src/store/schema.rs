@@ -44,6 +44,7 @@ diesel::table! {
         pkcs8 -> Binary,
         public_key -> Binary,
         created_at -> Timestamptz,
+        signs_from -> Timestamptz,
     }
 }
 diesel::joinable!(refresh_tokens -> sessions (session_id));

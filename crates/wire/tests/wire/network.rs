@@ -101,7 +101,7 @@ async fn strangers_are_refused_before_any_work() {
     assert_eq!(outcome(&stranger).await, Err(Failure::UNAVAILABLE.into()));
     // It believes us; we do not believe it.
     folder.put("authority.pem", &(theirs.root() + &network.authority.root()));
-    assert_eq!(stranger.reload().unwrap(), true);
+    assert!(stranger.reload().unwrap());
     assert!(outcome(&stranger).await.is_err());
     // Plain text where TLS is spoken.
     let spoken = plain(one(network.address), PATIENT).take(&anonymous(), Id::new()).await;

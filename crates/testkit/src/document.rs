@@ -1,12 +1,14 @@
 //! The checked-in OpenAPI document, as tests walk it: every operation, and bodies that look valid.
 use reqwest::Method;
 use serde_json::{Map, Value, json};
-use std::sync::LazyLock;
+use std::{collections::BTreeMap, sync::LazyLock};
 
-pub(crate) const TEXT: &str = include_str!("../../../docs/openapi.json");
-static DOCUMENT: LazyLock<Value> = LazyLock::new(|| serde_json::from_str(TEXT).expect("docs/openapi.json is JSON"));
+pub const TEXT: &str = include_str!("../../../docs/openapi.json");
+pub(crate) static DOCUMENT: LazyLock<Value> =
+    LazyLock::new(|| serde_json::from_str(TEXT).expect("docs/openapi.json is JSON"));
 
-pub(crate) struct Operation {
+/// An operation, as a test that walks all of them needs it.
+pub struct Operation {
     pub method: Method,
     /// With `{names}` in braces.
     pub path: String,
@@ -19,15 +21,17 @@ pub(crate) struct Operation {
     pub keyed: bool,
     /// Takes If-Match.
     pub conditional: bool,
+    /// What it may answer, as far as it is told by number.
+    pub statuses: Vec<u16>,
 }
 
 impl Operation {
-    pub(crate) fn name(&self) -> String {
+    pub fn name(&self) -> String {
         format!("{} {}", self.method, self.path)
     }
 }
 
-pub(crate) fn operations() -> Vec<Operation> {
+pub fn operations() -> Vec<Operation> {
     let paths = DOCUMENT["paths"].as_object().expect("paths");
     let operations = paths.iter().flat_map(|(path, methods)| {
         methods.as_object().into_iter().flatten().map(move |(method, operation)| read(path, method, operation))
@@ -49,6 +53,39 @@ fn read(path: &str, method: &str, operation: &'static Value) -> Operation {
         query: query.iter().filter_map(|parameter| parameter["name"].as_str()).map(str::to_owned).collect(),
         keyed: others.iter().any(|parameter| parameter["name"] == "Idempotency-Key"),
         conditional: operation["responses"].get("412").is_some(),
+        statuses: operation["responses"]
+            .as_object()
+            .into_iter()
+            .flatten()
+            .filter_map(|(s, _)| s.parse().ok())
+            .collect(),
+    }
+}
+
+/// The documented path that this one is an instance of; literal segments win over names.
+pub fn template(path: &str) -> Option<&'static str> {
+    let parts: Vec<&str> = path.split('/').collect();
+    let fits = |template: &&String| {
+        let wanted: Vec<&str> = template.split('/').collect();
+        let same = |(wanted, part): (&&str, &&str)| wanted == part || (wanted.starts_with('{') && !part.is_empty());
+        wanted.len() == parts.len() && wanted.iter().zip(&parts).all(same)
+    };
+    let paths = DOCUMENT["paths"].as_object()?;
+    paths.keys().filter(fits).min_by_key(|template| template.matches('{').count()).map(String::as_str)
+}
+
+/// Things that are there, by the name and the place of the path's parameter, such as `/orders/{id}`.
+pub struct Targets(pub BTreeMap<&'static str, String>);
+
+impl Targets {
+    /// Where an operation meets them.
+    pub fn path(&self, operation: &Operation) -> String {
+        let path = self.0.iter().fold(operation.path.clone(), |path, (name, id)| {
+            let (before, _) = name.split_once('{').expect("a name in braces");
+            path.replace(name, &format!("{before}{id}"))
+        });
+        assert!(!path.contains('{'), "no target for {}", operation.path);
+        path
     }
 }
 
@@ -69,7 +106,7 @@ fn is(schema: &Value, kind: &str) -> bool {
 }
 
 /// A body with every member, which looks valid; what it names need not be there.
-pub(crate) fn sample(schema: &'static Value) -> Value {
+pub fn sample(schema: &'static Value) -> Value {
     let schema = resolved(schema);
     if let Some(members) = schema["properties"].as_object() {
         return members.iter().map(|(name, schema)| (name.clone(), member(name, schema))).collect::<Map<_, _>>().into();
@@ -111,7 +148,7 @@ fn member(name: &str, schema: &'static Value) -> Value {
 }
 
 /// A place in a body, as its schema knows it.
-pub(crate) struct Place {
+pub struct Place {
     /// JSON pointer.
     pub pointer: String,
     pub required: bool,
@@ -120,13 +157,13 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    pub(crate) fn takes(&self, kind: &str) -> bool {
+    pub fn takes(&self, kind: &str) -> bool {
         self.kinds.iter().any(|one| one == kind)
     }
 }
 
 /// Every place of a body, the members of its members too, and the first of each list.
-pub(crate) fn places(schema: &'static Value) -> Vec<Place> {
+pub fn places(schema: &'static Value) -> Vec<Place> {
     let mut found = Vec::new();
     walk(schema, "", &mut found);
     found

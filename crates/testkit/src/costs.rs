@@ -1,0 +1,213 @@
+//! What requests cost, measured from outside: a request for every operation, and a table that says what each may cost.
+use crate::{Counters, Request, Shop, address, document::operations, pay, product, unique, until};
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Display,
+};
+
+/// Measures requests to a shop in which nobody else is at work.
+pub struct Meter<'a, C> {
+    pub shop: &'a Shop,
+    /// The cost, by what was counted before and after.
+    pub of: fn(&Counters, &Counters) -> C,
+    /// By operation.
+    pub found: BTreeMap<String, C>,
+}
+
+impl<'a, C: Ord> Meter<'a, C> {
+    pub fn new(shop: &'a Shop, of: fn(&Counters, &Counters) -> C) -> Self {
+        Self { shop, of, found: BTreeMap::new() }
+    }
+    /// What a request costs that succeeds; the least of three, for workers may be at work too.
+    pub async fn cost(&self, request: impl AsyncFn() -> Request) -> C {
+        let mut least = None;
+        for _ in 0..3 {
+            let request = request().await;
+            let before = self.shop.counters().await;
+            let answer = request.send().await;
+            assert!(answer.status < 400, "{}: {}", answer.what, answer.json());
+            let cost = (self.of)(&before, &self.shop.counters().await);
+            least = Some(match least {
+                Some(least) => std::cmp::min(least, cost),
+                None => cost,
+            });
+        }
+        least.expect("measured three times")
+    }
+    pub async fn measure(&mut self, operation: &str, request: impl AsyncFn() -> Request) {
+        let cost = self.cost(request).await;
+        self.found.insert(operation.to_owned(), cost);
+    }
+    /// Measures every operation, but for imports and exports: one goes on after its answer, the other costs by its
+    /// length.
+    pub async fn everything(&mut self) {
+        catalogue(self).await;
+        carts(self).await;
+        orders(self).await;
+        users(self).await;
+    }
+}
+
+/// Holds what was found against a table, a line an operation: `operation | cost`. What the table does not say fails,
+/// and so does a documented operation that it leaves out, but for those `without` a row.
+pub fn held_against<C: Display>(table: &str, found: &BTreeMap<String, C>, without: &[&str]) -> Result<(), String> {
+    let rows = table.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+    let rows: BTreeMap<&str, &str> = rows.filter_map(|row| row.split_once(" | ")).collect();
+    let found: BTreeMap<&str, String> = found.iter().map(|(name, cost)| (name.as_str(), cost.to_string())).collect();
+    let mut wrong = Vec::new();
+    for name in rows.keys().copied().chain(found.keys().copied()).collect::<BTreeSet<_>>() {
+        match (rows.get(name), found.get(name)) {
+            (None, Some(cost)) => wrong.push(format!("not in the table: {name} | {cost}")),
+            (Some(_), None) => wrong.push(format!("in the table, and not measured: {name}")),
+            (Some(row), Some(cost)) if row != cost => wrong.push(format!("the table says {row}: {name} | {cost}")),
+            _ => (),
+        }
+    }
+    let documented = operations().into_iter().map(|operation| operation.name());
+    let missing = documented.filter(|name| !rows.contains_key(name.as_str()) && !without.contains(&name.as_str()));
+    wrong.extend(missing.map(|name| format!("documented, and not in the table: {name}")));
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
+}
+
+macro_rules! measure {
+    ($meter:expr, $operation:literal, $request:expr) => {
+        $meter.measure($operation, async || $request).await;
+    };
+}
+
+async fn catalogue<C: Ord>(meter: &mut Meter<'_, C>) {
+    let shop = meter.shop;
+    let (admin, anyone, goods) = (shop.admin().await, shop.anonymous(), shop.goods(5, 100).await);
+    let path = format!("/v1/products/{}", goods.product);
+    let variant = format!("/v1/variants/{}", goods.variant);
+    let slug = anyone.get(&path).send().await.expect(200).text("/slug");
+    measure!(meter, "GET /v1/products", anyone.get("/v1/products"));
+    measure!(meter, "GET /v1/products?count=true", anyone.get("/v1/products?count=true"));
+    measure!(meter, "GET /v1/products?q=&sort=price", anyone.get("/v1/products?q=thing&sort=price&currency=EUR"));
+    measure!(meter, "GET /v1/products/{product}", anyone.get(&path));
+    measure!(meter, "GET /v1/storefront/products/{slug}", anyone.get(&format!("/v1/storefront/products/{slug}")));
+    measure!(meter, "GET /v1/categories", anyone.get("/v1/categories"));
+    measure!(meter, "POST /v1/products", admin.post("/v1/products", product(&unique("Thing"), 3, 5, 5)));
+    measure!(meter, "PATCH /v1/products/{product}", admin.patch(&path, json!({ "title": unique("Thing") })));
+    measure!(meter, "DELETE /v1/products/{product}", {
+        admin.delete(&format!("/v1/products/{}", shop.goods(5, 5).await.product))
+    });
+    measure!(meter, "POST /v1/products/{product}/variants", {
+        let options = json!([{ "name": "Color", "values": ["Red", "Blue"] }]);
+        let body =
+            json!({ "title": unique("Thing"), "options": options, "variants": [{ "options": { "Color": "Red" } }] });
+        let id = admin.post("/v1/products", body).send().await.expect(201).text("/id");
+        admin.post(&format!("/v1/products/{id}/variants"), json!({ "options": { "Color": "Blue" } }))
+    });
+    measure!(meter, "POST /v1/categories", {
+        admin.post("/v1/categories", json!({ "slug": unique("category"), "name": "Category" }))
+    });
+    measure!(meter, "PATCH /v1/variants/{id}", admin.patch(&variant, json!({ "sku": unique("sku") })));
+    let file = format!("Handle,Title,Variant Price\n{},Thing,5.00\n", unique("import"));
+    let started = admin.request(Method::POST, "/v1/imports?currency=EUR").body("text/csv", file);
+    let import = format!("/v1/imports/{}", started.send().await.expect(202).text("/id"));
+    until("the import is done", async || (admin.get(&import).send().await.text("/status") == "done").then_some(()))
+        .await;
+    measure!(meter, "GET /v1/imports/{id}", admin.get(&import));
+    measure!(meter, "GET /v1/variants/{id}/stock", admin.get(&format!("{variant}/stock")));
+    measure!(meter, "PUT /v1/variants/{id}/stock", admin.put(&format!("{variant}/stock"), json!({ "on_hand": 90 })));
+    measure!(meter, "POST /v1/variants/{id}/stock-adjustments", {
+        admin.post(&format!("{variant}/stock-adjustments"), json!({ "delta": 1 }))
+    });
+}
+
+async fn carts<C: Ord>(meter: &mut Meter<'_, C>) {
+    let shop = meter.shop;
+    let (anyone, goods) = (shop.anonymous(), shop.goods(5, 1_000).await);
+    let cart = shop.guest_cart(&[(&goods.variant, 1)]).await;
+    let line = cart.path(&format!("/lines/{}", cart.made.text("/lines/0/id")));
+    let body = json!({ "currency": "EUR", "lines": [{ "variant_id": goods.variant, "quantity": 1 }] });
+    let ready = async || shop.guest_cart(&[(&goods.variant, 1)]).await;
+    measure!(meter, "POST /v1/carts", anyone.post("/v1/carts", body.clone()));
+    measure!(meter, "GET /v1/carts/{id}", cart.owner.get(&cart.path("")));
+    measure!(meter, "PATCH /v1/carts/{id}", cart.change(json!({ "shipping_address": address() })));
+    measure!(meter, "GET /v1/carts/{id}/shipping-options", cart.owner.get(&cart.path("/shipping-options")));
+    measure!(meter, "POST /v1/carts/{id}/lines", cart.add(&goods.variant, 1).key(&unique("add-a-line")));
+    measure!(meter, "PATCH /v1/carts/{id}/lines/{line}", cart.owner.patch(&line, json!({ "quantity": 2 })));
+    measure!(meter, "DELETE /v1/carts/{id}/lines/{line}", {
+        let cart = ready().await;
+        cart.owner.delete(&cart.path(&format!("/lines/{}", cart.made.text("/lines/0/id"))))
+    });
+    measure!(meter, "POST /v1/carts/{id}/checkout", ready().await.checkout("tok_ok").key(&unique("buy-a-cart")));
+    measure!(meter, "POST /v1/carts/{id}/checkout, again", {
+        let cart = ready().await;
+        cart.bought().await;
+        cart.checkout("tok_ok").key(&unique("buy-a-cart"))
+    });
+    measure!(meter, "POST /v1/carts/{id}/checkout, by somebody signed in", {
+        let cart = shop.admin().await.cart(&[(&goods.variant, 1)]).await.ready().await;
+        cart.owner.post(&cart.path("/checkout"), pay("tok_ok")).key(&unique("buy-a-cart"))
+    });
+    measure!(meter, "POST /v1/carts/{id}/checkout, for the buyer to act", ready().await.checkout("tok_action"));
+    measure!(meter, "DELETE /v1/carts/{id}/checkout", {
+        let cart = ready().await;
+        cart.checkout("tok_action").send().await.expect(202);
+        cart.owner.delete(&cart.path("/checkout"))
+    });
+}
+
+async fn orders<C: Ord>(meter: &mut Meter<'_, C>) {
+    let shop = meter.shop;
+    let (admin, goods) = (shop.admin().await, shop.goods(5, 1_000).await);
+    let placed = async || {
+        let cart = shop.guest_cart(&[(&goods.variant, 1)]).await;
+        (format!("/v1/orders/{}", cart.bought().await.text("/id")), cart.owner)
+    };
+    measure!(meter, "GET /v1/orders", admin.get("/v1/orders"));
+    measure!(meter, "GET /v1/orders?count=true", admin.get("/v1/orders?count=true"));
+    let (path, owner) = placed().await;
+    measure!(meter, "GET /v1/orders/{id}", owner.get(&path));
+    measure!(meter, "POST /v1/orders/{id}/cancel", {
+        let (path, owner) = placed().await;
+        owner.post(&format!("{path}/cancel"), json!({}))
+    });
+    measure!(meter, "POST /v1/orders/{id}/shipments", {
+        admin.post(&format!("{}/shipments", placed().await.0), json!({ "carrier": "Post" }))
+    });
+    measure!(meter, "GET /v1/storefront/account", admin.get("/v1/storefront/account"));
+}
+
+async fn users<C: Ord>(meter: &mut Meter<'_, C>) {
+    let shop = meter.shop;
+    let (admin, anyone, customer) = (shop.admin().await, shop.anonymous(), shop.customer().await);
+    let id = customer.get("/v1/users/me").send().await.expect(200).text("/id");
+    let who = || json!({ "email": format!("{}@test.example", unique("user")), "password": "a customer's password", "name": "U" });
+    let session = |who: &Value| json!({ "email": who["email"], "password": who["password"] });
+    let addresses = "/v1/users/me/addresses";
+    measure!(meter, "POST /v1/users", anyone.post("/v1/users", who()));
+    measure!(meter, "GET /v1/users", admin.get("/v1/users"));
+    measure!(meter, "GET /v1/users/me", customer.get("/v1/users/me"));
+    measure!(meter, "PATCH /v1/users/me", customer.patch("/v1/users/me", json!({ "name": "Anew" })));
+    measure!(meter, "PATCH /v1/users/{id}", admin.patch(&format!("/v1/users/{id}"), json!({ "roles": ["staff"] })));
+    measure!(meter, "GET /v1/users/me/addresses", customer.get(addresses));
+    measure!(meter, "POST /v1/users/me/addresses", customer.post(addresses, address()));
+    let one = customer.post(addresses, address()).send().await.expect(201).text("/id");
+    measure!(meter, "GET /v1/users/me/addresses/{id}", customer.get(&format!("{addresses}/{one}")));
+    measure!(meter, "PUT /v1/users/me/addresses/{id}", customer.put(&format!("{addresses}/{one}"), address()));
+    measure!(meter, "DELETE /v1/users/me/addresses/{id}", {
+        let one = customer.post(addresses, address()).send().await.expect(201).text("/id");
+        customer.delete(&format!("{addresses}/{one}"))
+    });
+    measure!(meter, "POST /v1/sessions", {
+        let who = who();
+        anyone.post("/v1/users", who.clone()).send().await.expect(201);
+        anyone.post("/v1/sessions", session(&who))
+    });
+    measure!(meter, "POST /v1/sessions/refresh", {
+        let who = who();
+        anyone.post("/v1/users", who.clone()).send().await.expect(201);
+        let token = anyone.post("/v1/sessions", session(&who)).send().await.expect(201).text("/refresh_token");
+        anyone.post("/v1/sessions/refresh", json!({ "refresh_token": token }))
+    });
+    measure!(meter, "GET /v1/sessions", customer.get("/v1/sessions"));
+    measure!(meter, "DELETE /v1/sessions/{id}", shop.customer().await.delete("/v1/sessions/current"));
+    measure!(meter, "DELETE /v1/users/me", shop.customer().await.delete("/v1/users/me"));
+    measure!(meter, "GET /.well-known/jwks.json", anyone.get("/.well-known/jwks.json"));
+}
