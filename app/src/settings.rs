@@ -164,6 +164,15 @@ impl Settings {
 
     fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
+        let alone = self.grpc.listen.is_empty()
+            && self.modules.domains().iter().all(|(_, placed)| placed.place == Place::Local);
+        if !alone && self.grpc.max_seconds < self.http.request_seconds {
+            problems.push(format!(
+                "grpc.max_seconds: at least http.request_seconds ({}), or calls between processes end before the requests \
+                 that wait for them",
+                self.http.request_seconds
+            ));
+        }
         for (module, placed) in self.modules.domains() {
             if let Err(bad) = self.location(module.as_str(), placed) {
                 problems.push(format!("modules.{module}.database: {bad}"));

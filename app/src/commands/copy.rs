@@ -9,6 +9,7 @@ use database::{
     copy::{Copied, Step},
 };
 use host::Masked;
+use std::path::{Path, PathBuf};
 
 /// What was typed: which module, and the databases that are not the settings' own.
 pub(crate) struct Request {
@@ -45,10 +46,18 @@ pub(crate) fn run(settings: &Settings, Request { module, from, to }: &Request) -
     Ok(())
 }
 
+/// However it was written: relative, through links, or not there yet.
+fn whole(path: &Path) -> PathBuf {
+    let there = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path));
+    let parent = path.parent().filter(|_| !path.exists()).and_then(|parent| there(parent).ok());
+    let named = parent.zip(path.file_name()).map(|(parent, name)| parent.join(name));
+    named.or_else(|| there(path).ok()).unwrap_or_else(|| path.to_owned())
+}
+
 /// A server that works on one of them must not: it holds the data directory.
 fn lock(settings: &Settings, sides: [(&Location, &Option<String>); 2]) -> Result<Option<DataDirLock>, Failed> {
     let of_the_shop = |(location, named): &(&Location, &Option<String>)| match location {
-        Location::Sqlite { file } => named.is_none() || file.starts_with(&settings.data_dir),
+        Location::Sqlite { file } => named.is_none() || whole(file).starts_with(whole(&settings.data_dir)),
         Location::Postgres { .. } => false,
     };
     if !sides.iter().any(of_the_shop) {

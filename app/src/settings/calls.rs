@@ -24,6 +24,9 @@ impl CallSettings {
             ("calls.tries", self.tries as usize),
             ("calls.breaker_failures", self.breaker_failures as usize),
         ]);
+        if self.tries > 10 {
+            problems.push("calls.tries: 10 at most".into());
+        }
         if self.retry_percent > 100 {
             problems.push("calls.retry_percent: 100 at most, or an outage is multiplied".into());
         }

@@ -72,7 +72,7 @@ pub(crate) async fn open(settings: &Settings) -> Result<Shop, String> {
     let grpc = (!settings.grpc.listen.is_empty()).then(|| Grpc {
         settings: settings.grpc.clone(),
         services: opened.services(&verify, Duration::from_secs(settings.grpc.max_seconds)),
-        certificates: wiring.certificates.clone(),
+        certificates: wiring.certificates.clone().filter(|_| !settings.grpc.plaintext),
     });
     Ok(Shop {
         modules: opened.modules,

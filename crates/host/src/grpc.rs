@@ -7,10 +7,10 @@ use std::{
     net::{SocketAddr, ToSocketAddrs},
     path::PathBuf,
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 use tokio::{
-    sync::{Mutex, watch},
+    sync::watch,
     task::JoinHandle,
     time::{MissedTickBehavior, interval},
 };
@@ -107,7 +107,15 @@ impl Grpc {
         let stop = async move {
             let _ = stopping.wait_for(|stopping| *stopping).await; // or nobody is left to say so
         };
-        Ok((address, tokio::spawn(self.services.serve(listener, self.certificates, stop))))
+        let serving = self.services.serve(listener, self.certificates, stop);
+        let told = async move {
+            let served = serving.await;
+            if let Err(error) = &served {
+                tracing::error!(%error, "neighbours are not answered any more");
+            }
+            served
+        };
+        Ok((address, tokio::spawn(told)))
     }
 }
 
@@ -147,49 +155,53 @@ pub struct Neighbour {
     pub service: &'static str,
 }
 
-/// How long a neighbour may take to say that it is there, and how long that is believed.
+/// How long a neighbour may take to say that it is there, and the rest between two looks.
 const ASK: Duration = Duration::from_secs(1);
-const BELIEVE: Duration = Duration::from_secs(1);
+const REST: Duration = Duration::from_secs(1);
 
-/// Whom this process asks, and who of them is out of reach.
-pub(crate) struct Neighbours {
-    all: Vec<Neighbour>,
-    /// Held while they are asked: whoever comes meanwhile hears the same.
-    known: Mutex<Option<(Instant, Vec<&'static str>)>>,
-}
+/// Who of the neighbours is out of reach. Looked at again and again beside all requests: a neighbour that hangs must not
+/// make whoever asks for readiness wait, or this process would be taken out of rotation for it.
+pub(crate) struct Neighbours(watch::Receiver<Option<Vec<&'static str>>>);
 
 impl Neighbours {
-    pub(crate) fn new(all: Vec<Neighbour>) -> Arc<Self> {
-        Arc::new(Self { all, known: Mutex::new(None) })
+    /// Looks as long as it is held.
+    pub(crate) fn watch(all: Vec<Neighbour>) -> Arc<Self> {
+        let (told, known) = watch::channel(None::<Vec<&'static str>>);
+        tokio::spawn(async move {
+            while !told.is_closed() {
+                let before = told.borrow().clone().unwrap_or_default();
+                let unreachable = look(&all, &before).await;
+                told.send_replace(Some(unreachable));
+                tokio::time::sleep(REST).await;
+            }
+        });
+        Arc::new(Self(known))
     }
 
-    /// The domains that do not answer, each once, in order.
+    /// The domains that did not answer at the last look, each once, in order. Waits for the first look only.
     pub(crate) async fn unreachable(&self) -> Vec<&'static str> {
-        let mut known = self.known.lock().await;
-        if let Some((at, unreachable)) = &*known
-            && at.elapsed() < BELIEVE
-        {
-            return unreachable.clone();
-        }
-        let before = known.take().map(|(_, unreachable)| unreachable).unwrap_or_default();
-        let before_holds = |domain| before.contains(&domain);
-        let asked = self.all.iter().map(|neighbour| async move {
-            let domain = neighbour.link.callee();
-            let why = neighbour.link.probe(neighbour.service, ASK).await.err()?;
-            if !before_holds(domain) {
-                tracing::warn!(domain, from = %neighbour.link.peer().0, why, "out of reach");
-            }
-            Some(domain)
-        });
-        let mut unreachable: Vec<_> = join_all(asked).await.into_iter().flatten().collect();
-        unreachable.sort_unstable();
-        unreachable.dedup();
-        for back in before.iter().filter(|domain| !unreachable.contains(domain)) {
-            tracing::info!(domain = back, "in reach again");
-        }
-        *known = Some((Instant::now(), unreachable.clone()));
-        unreachable
+        let known = self.0.clone().wait_for(Option::is_some).await.ok().and_then(|known| known.clone());
+        known.unwrap_or_default()
     }
+}
+
+/// Asks all at once, and tells what changed.
+async fn look(all: &[Neighbour], before: &[&'static str]) -> Vec<&'static str> {
+    let asked = all.iter().map(|neighbour| async move {
+        let domain = neighbour.link.callee();
+        let why = neighbour.link.probe(neighbour.service, ASK).await.err()?;
+        if !before.contains(&domain) {
+            tracing::warn!(domain, from = %neighbour.link.peer().0, why, "out of reach");
+        }
+        Some(domain)
+    });
+    let mut unreachable: Vec<_> = join_all(asked).await.into_iter().flatten().collect();
+    unreachable.sort_unstable();
+    unreachable.dedup();
+    for back in before.iter().filter(|domain| !unreachable.contains(domain)) {
+        tracing::info!(domain = back, "in reach again");
+    }
+    unreachable
 }
 
 #[cfg(test)]

@@ -142,7 +142,7 @@ impl Server {
             }
         });
         let internal_address = internal.as_ref().map(TcpListener::local_addr).transpose()?;
-        let neighbours = Neighbours::new(std::mem::take(&mut self.neighbours));
+        let neighbours = Neighbours::watch(std::mem::take(&mut self.neighbours));
         let grpc = self.grpc.take().map(|grpc| grpc.start(stopping.clone())).transpose()?;
         let server = self.shop(listener, &neighbours, stopping.clone())?;
         handles.push(server.handle());
@@ -167,8 +167,6 @@ impl Server {
         if let Some(greeting) = greeting {
             say(&greeting(address))?;
         }
-        // Said at once, with the reason, to whoever starts it: certificates that do not fit show only now.
-        tokio::spawn(async move { neighbours.unreachable().await });
 
         told_to_stop().await?;
         // Not ready from now on, and no worker begins another turn.

@@ -37,6 +37,9 @@ pub struct Link {
     tries: u32,
 }
 
+/// A try that had less time than this says nothing of the callee when it comes back too late.
+const FAIR: Duration = Duration::from_millis(500);
+
 /// What became of one try.
 enum Sent {
     Answered(Bytes),
@@ -44,6 +47,8 @@ enum Sent {
     Refused(Failure),
     /// It did not come back from there.
     Broken(Failure),
+    /// It never left, or had too little time to tell anything of the callee.
+    Untold(Failure),
 }
 
 impl Link {
@@ -83,10 +88,14 @@ impl Link {
                 return Err(worse(failure, Failure::Unavailable { retry_after: Some(pause) }));
             }
             let sent = self.send_once(path, spec, call, body.clone()).await;
-            self.note(matches!(sent, Sent::Answered(_) | Sent::Refused(_)));
+            match &sent {
+                Sent::Answered(_) | Sent::Refused(_) => self.note(true),
+                Sent::Broken(_) => self.note(false),
+                Sent::Untold(_) => (),
+            }
             let decided = match sent {
                 Sent::Answered(answer) => return Ok(answer),
-                Sent::Refused(why) | Sent::Broken(why) => why,
+                Sent::Refused(why) | Sent::Broken(why) | Sent::Untold(why) => why,
             };
             failure = worse(failure, decided);
             let pause = match decided {
@@ -116,12 +125,14 @@ impl Link {
     }
 
     async fn send_once(&self, path: &'static str, spec: &Spec, call: &Call, body: Bytes) -> Sent {
-        let Some(left) = call.time_left() else { return Sent::Refused(Failure::UNAVAILABLE) };
+        let Some(left) = call.time_left() else { return Sent::Untold(Failure::UNAVAILABLE) };
         let Ok(seat) = timeout(left, self.pool.seat()).await else { return Sent::Broken(Failure::UNAVAILABLE) };
         let mut request = Request::new(body);
         if let Err(failure) = status::depart(call, request.metadata_mut()) {
-            return Sent::Refused(failure);
+            return Sent::Untold(failure);
         }
+        // What is left now: the callee must not believe in time that was spent waiting for an address.
+        let Some(left) = call.time_left() else { return Sent::Untold(Failure::UNAVAILABLE) };
         self.pool.dial().introduce(request.metadata_mut());
         request.set_timeout(left);
         let mut grpc = Grpc::new(seat.channel());
@@ -142,7 +153,8 @@ impl Link {
                 }
             }
         };
-        timeout(left, sent).await.unwrap_or_else(|_| Sent::Broken(lost(spec)))
+        let late = if left < FAIR { Sent::Untold(lost(spec)) } else { Sent::Broken(lost(spec)) };
+        timeout(left, sent).await.unwrap_or(late)
     }
 
     fn failed(&self, seat: &Seat, status: &tonic::Status) {

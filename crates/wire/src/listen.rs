@@ -91,7 +91,7 @@ impl Services {
         let names = self.names.clone();
         let stopping = async move {
             stop.await;
-            for name in names {
+            for name in names.into_iter().chain([""]) {
                 reporter.set_service_status(name, tonic_health::ServingStatus::NotServing).await;
             }
         };
@@ -118,7 +118,12 @@ async fn accept(
 ) {
     let room = Arc::new(Semaphore::new(HANDSHAKES));
     loop {
-        let (tcp, address) = match listener.accept().await {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            // Nobody takes connections any more: whoever comes is to be refused, not greeted and dropped.
+            () = send.closed() => return,
+        };
+        let (tcp, address) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 // Out of file handles, most likely: they come back.

@@ -3,7 +3,7 @@ use crate::{listen::PEER, tls::Certificates};
 use hyper_util::rt::TokioIo;
 use kernel::Peer;
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     io,
     net::SocketAddr,
     sync::{
@@ -39,7 +39,8 @@ pub struct Dial {
     pub certificates: Option<Arc<Certificates>>,
 }
 
-const CONNECT: Duration = Duration::from_secs(3);
+/// Three tries fit into a request: who cannot be connected to is surely without effect, and not out of time.
+const CONNECT: Duration = Duration::from_millis(1500);
 /// A connection that says nothing for so long is asked whether it is still there, and given up.
 const ASK: Duration = Duration::from_secs(10);
 const GIVE_UP: Duration = Duration::from_secs(5);
@@ -64,12 +65,11 @@ impl Seat {
         let to = (target.clone(), dial.clone());
         let connect = tower::service_fn(move |_: http::Uri| {
             let (target, dial) = to.clone();
-            async move { dial.connect(&target).await.map(TokioIo::new) }
+            async move { dial.connect_in_time(&target).await.map(TokioIo::new) }
         });
         // The scheme is for tonic, which would encrypt by itself; the name is for whoever reads a trace.
         let endpoint = Endpoint::from_shared(format!("http://{}", dial.callee)).expect("a module's name is a host");
         let channel = endpoint
-            .connect_timeout(CONNECT)
             .http2_keep_alive_interval(ASK)
             .keep_alive_timeout(GIVE_UP)
             .keep_alive_while_idle(true)
@@ -87,8 +87,15 @@ impl Seat {
     }
 }
 
+type Stream = Either<TcpStream, tokio_rustls::client::TlsStream<TcpStream>>;
+
 impl Dial {
-    async fn connect(&self, target: &str) -> io::Result<Either<TcpStream, tokio_rustls::client::TlsStream<TcpStream>>> {
+    /// tonic's own limit would not tell apart what was never sent: a connection that does not come is one of those.
+    async fn connect_in_time(&self, target: &str) -> io::Result<Stream> {
+        let late = || io::Error::new(io::ErrorKind::TimedOut, "no connection in time");
+        tokio::time::timeout(CONNECT, self.connect(target)).await.unwrap_or_else(|_| Err(late()))
+    }
+    async fn connect(&self, target: &str) -> io::Result<Stream> {
         let tcp = TcpStream::connect(target).await?;
         tcp.set_nodelay(true)?;
         let Some(certificates) = &self.certificates else { return Ok(Either::Left(tcp)) };
@@ -163,21 +170,15 @@ impl Pool {
 /// A name that cannot be looked up just now keeps the addresses that it had.
 async fn look_again(pool: Weak<Pool>, names: Vec<String>, every: Duration) {
     let mut known = BTreeSet::new();
+    let mut behind: BTreeMap<&str, BTreeSet<SocketAddr>> = BTreeMap::new();
     loop {
-        let mut found = BTreeSet::new();
-        let mut whole = true;
         for name in &names {
             match lookup_host(name).await {
-                Ok(addresses) => found.extend(addresses),
-                Err(error) => {
-                    whole = false;
-                    tracing::warn!(name, %error, "the name cannot be resolved");
-                }
+                Ok(addresses) => drop(behind.insert(name, addresses.collect())),
+                Err(error) => tracing::warn!(name, %error, "the name cannot be resolved"),
             }
         }
-        if !whole {
-            found.extend(&known);
-        }
+        let found: BTreeSet<SocketAddr> = behind.values().flatten().copied().collect();
         let Some(pool) = pool.upgrade() else { return };
         if found != known {
             tracing::info!(domain = pool.dial.callee, addresses = ?found, "addresses");

@@ -46,7 +46,7 @@ impl<M: Method, W: Rpc<M>, I: Invoke<M> + Clone> Visit<M> for Routes<W, I> {
         let handler: Handler = Box::new(move |call, body| {
             let invoke = invoke.clone();
             let (peer, trace) = (call.peer().0.clone(), format!("{:032x}", call.trace.0));
-            let span = tracing::debug_span!("serve", service = M::SPEC.service, method = M::SPEC.method, %peer, trace);
+            let span = tracing::info_span!("serve", service = M::SPEC.service, method = M::SPEC.method, %peer, trace);
             let work = async move {
                 let message = W::In::decode(body).map_err(|error| Malformed(error.to_string()));
                 let read = message.and_then(crate::get::<W, M::Request, _>);

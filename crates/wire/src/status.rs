@@ -13,11 +13,13 @@ use tonic::{
 /// Said only by our own server, before any work: only then does `UNAVAILABLE` mean "surely no effect". tonic and every
 /// proxy use the same code for a connection that broke in the middle.
 const NO_EFFECT: &str = "cleave-no-effect";
+/// Whatever our own server refuses: it was there, and said so.
+const SAID: &str = "cleave-said";
 /// gRPC's own name for it.
 const RETRY_AFTER: &str = "grpc-retry-pushback-ms";
 
 pub(crate) fn refusal(failure: Failure) -> Status {
-    match failure {
+    let mut status = match failure {
         Failure::Denied => Status::permission_denied("not allowed"),
         Failure::Unknown => Status::unknown("outcome unknown"),
         Failure::Unavailable { retry_after } => {
@@ -29,7 +31,9 @@ pub(crate) fn refusal(failure: Failure) -> Status {
             }
             status
         }
-    }
+    };
+    status.metadata_mut().insert(SAID, MetadataValue::from_static("1"));
+    status
 }
 
 pub(crate) fn failure(spec: &Spec, status: &Status) -> Failure {
@@ -52,7 +56,7 @@ fn never_sent(status: &Status) -> bool {
 /// Whether the callee said it, and no connection on the way to it.
 pub(crate) fn is_ours(status: &Status) -> bool {
     let said = [Code::PermissionDenied, Code::Unauthenticated, Code::Unimplemented, Code::InvalidArgument];
-    status.metadata().contains_key(NO_EFFECT) || (status.source().is_none() && said.contains(&status.code()))
+    status.metadata().contains_key(SAID) || (status.source().is_none() && said.contains(&status.code()))
 }
 
 /// Why, in one line, down to its cause: tonic's own texts stop at "transport error", or tell everything twice.
@@ -187,6 +191,7 @@ mod tests {
         }
         for same in [Failure::Denied, Failure::Unknown] {
             assert_eq!(failure(&CHANGE, &refusal(same)), same);
+            assert!(is_ours(&refusal(same)), "an outcome that the callee does not know is no callee that is away");
         }
         for broken in [Status::unavailable("a proxy"), Status::cancelled(""), Status::internal(""), Status::aborted("")]
         {

@@ -76,7 +76,9 @@ impl Certificates {
     /// Looks at the files again; `Ok(true)` when they had changed and are in use now. On an error (a key that does not
     /// fit, an expired leaf) the old ones stay, and the next look tries again. Connections that are open go on.
     pub fn reload(&self) -> Result<bool, BadCertificates> {
-        if Files::read(&self.dir, &self.modules)? == self.used().files {
+        // A root that expires while it is in use is left out, too; a leaf that does is told.
+        let expired = self.used().expires.1 <= SystemClock.now();
+        if !expired && Files::read(&self.dir, &self.modules)? == self.used().files {
             return Ok(false);
         }
         let used = Used::look(&self.dir, &self.trust_domain, &self.modules)?;

@@ -42,7 +42,11 @@ pub fn backup<'a>(
         all.push((domain.name, carry(&mut from, &mut to, watch)?));
         to.finish(&from.counters()?)?;
     }
-    fs::rename(&unfinished, folder).map_err(|error| named(folder, &error))?;
+    let moved = fs::rename(&unfinished, folder).and_then(|()| {
+        let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
+        fs::File::open(parent.unwrap_or(Path::new(".")))?.sync_all() // a power cut does not take the name back
+    });
+    moved.map_err(|error| named(folder, &error))?;
     Ok(all)
 }
 

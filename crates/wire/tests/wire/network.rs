@@ -32,6 +32,19 @@ async fn nobody_listens() {
     assert_eq!(shelf.take(&anonymous(), Id::new()).await, Err(Failure::UNAVAILABLE.into()));
 }
 
+/// A host that is gone without a word, or a listener that never comes to its handshake.
+#[tokio::test]
+async fn who_takes_a_connection_and_says_nothing_was_told_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let folder = Folder::new(&Authority::new("shop"), &["orders"]);
+    let certificates = Certificates::open(folder.path(), "shop", &["orders"]).unwrap();
+    let dial = Dial { peer: "orders".into(), callee: "products", certificates: Some(certificates) };
+    let shelf = wire::remote::<dyn Shelf, Wire>(&Link::open(one(address), dial, PATIENT), LIMITS);
+    let outcome = shelf.take(&begin(Principal::Anonymous, 15_000), Id::new()).await;
+    assert_eq!(outcome, Err(Failure::UNAVAILABLE.into()));
+}
+
 #[tokio::test]
 async fn a_connection_that_breaks_during_a_change_is_unknown_and_during_a_read_unavailable() {
     let shop = Shop::open(Way::Remote).await;
