@@ -119,6 +119,16 @@ mod tests {
     }
 
     #[test]
+    fn calls_last_as_long_as_the_requests_that_wait_for_them() {
+        let Problems(told) = settings(&format!("http.request_seconds = 60\n{SPLIT}"), &[]).unwrap_err();
+        assert!(
+            told.len() == 1 && told[0].starts_with("grpc.max_seconds: at least http.request_seconds (60)"),
+            "{told:?}"
+        );
+        assert!(settings("http.request_seconds = 60", &[]).is_ok(), "one process makes no such calls");
+    }
+
+    #[test]
     fn whom_nobody_can_ask_is_told() {
         for module in built(&[Orders]) {
             let Problems(told) = settings("", &[module.as_str()]).unwrap().served().unwrap_err();

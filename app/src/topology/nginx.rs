@@ -256,7 +256,7 @@ mod tests {
     #[test]
     fn it_is_more_patient_than_any_process() {
         for (seconds, patience) in [(2, 60), (15, 60), (300, 330)] {
-            let text = written(&format!("http.request_seconds = {seconds}\n{SPLIT}"));
+            let text = written(&format!("http.request_seconds = {seconds}\ngrpc.max_seconds = 300\n{SPLIT}"));
             assert!(text.contains(&format!("a request {seconds} s;")));
             for way in ["send", "read"] {
                 assert!(text.contains(&format!("proxy_{way}_timeout {patience}s;")), "{text}");
