@@ -39,11 +39,19 @@ pub(crate) fn run(settings: &Settings, Request { module, from, to }: &Request) -
         Some(url) => println!(
             "next: set modules.{name}.database = {:?} before the server starts again; what it would write to the old \
              database is not carried over",
-            Masked::from(url.clone())
+            named_anywhere(&target, url)
         ),
         None => println!("next: start the server"),
     }
     Ok(())
+}
+
+/// As settings of any process may say it: a relative file is each data directory's own.
+fn named_anywhere(target: &Location, url: &str) -> Masked {
+    match target {
+        Location::Sqlite { file } => format!("sqlite:{}", whole(file).display()).into(),
+        Location::Postgres { .. } => url.to_owned().into(),
+    }
 }
 
 /// However it was written: relative, through links, or not there yet.

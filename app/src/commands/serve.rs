@@ -19,6 +19,8 @@ pub(crate) async fn run(settings: &Settings) -> Result<(), Failed> {
             Err(error) => tracing::warn!(%error, "cannot tell whether there is an administrator"),
         }
     }
+    let modules: Vec<&str> = shop.modules.iter().map(|module| module.name).collect();
+    tracing::info!(modules = modules.join(", "), "this process serves");
     let server = Server {
         modules: shop.modules.clone(),
         verify: shop.verify.clone(),
