@@ -126,6 +126,7 @@ pub fn keep_reading(certificates: &Arc<Certificates>, every: Duration) {
         let mut turns = interval(every);
         turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
         turns.tick().await;
+        let mut told = String::new();
         loop {
             turns.tick().await;
             let Some(certificates) = held.upgrade() else { return };
@@ -140,10 +141,18 @@ pub fn keep_reading(certificates: &Arc<Certificates>, every: Duration) {
                 Ok((Ok(true), file, at)) => {
                     tracing::info!(first_to_expire = file, expires = %at, "other certificates are in use")
                 }
-                Ok((Ok(false), ..)) => (),
-                Ok((Err(bad), ..)) => tracing::error!(%bad, "the certificates in use stay"),
+                Ok((Ok(false), ..)) if told.is_empty() => continue,
+                Ok((Ok(false), ..)) => tracing::info!("the certificates are as they were"),
+                // Said once, not at every look.
+                Ok((Err(bad), ..)) if bad.to_string() == told => continue,
+                Ok((Err(bad), ..)) => {
+                    told = bad.to_string();
+                    tracing::error!(%bad, "the certificates in use stay");
+                    continue;
+                }
                 Err(panicked) => tracing::error!(%panicked, "the certificates in use stay"),
             }
+            told.clear();
         }
     });
 }

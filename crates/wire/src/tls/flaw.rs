@@ -15,7 +15,9 @@ pub struct BadCertificates {
 
 #[derive(Debug, thiserror::Error)]
 pub enum Flaw {
-    #[error("there is no such file; `cleave certs init` makes an authority and certificates, `cleave certs issue MODULE` one more, or let your own authority write it here")]
+    #[error(
+        "there is no such file; `cleave certs init` makes an authority and certificates, `cleave certs issue MODULE` one more, or let your own authority write it here"
+    )]
     Missing,
     #[error("cannot be read: {0}")]
     Unreadable(std::io::Error),
