@@ -13,8 +13,8 @@ struct Graph {
     listens: BTreeMap<String, BTreeMap<String, Vec<String>>>,
 }
 
-/// Every module that can hold a handle; `host` is the process itself, which believes tokens.
-const MODULES: &[&str] = &["host", "users", "products", "orders", "storefront"];
+/// Every module that can hold a handle. A process fetches the keys of tokens as the first of its modules.
+const MODULES: &[&str] = &["users", "products", "orders", "storefront"];
 
 /// Who may call a trait.
 #[derive(Clone, Debug, PartialEq, Eq)]

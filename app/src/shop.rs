@@ -8,7 +8,9 @@ pub(crate) mod alone;
 mod open;
 mod wiring;
 
-pub(crate) use open::{Shop, open};
+#[cfg(all(feature = "users", feature = "products", feature = "orders", feature = "storefront"))]
+pub(crate) use open::Shop;
+pub(crate) use open::open;
 
 /// A domain as its database sees it.
 pub(crate) struct Domain {

@@ -27,6 +27,7 @@ impl Settings {
     }
 
     /// The same settings for a command that is about one module, which asks nobody.
+    #[cfg(any(feature = "users", feature = "products", test))]
     pub(crate) fn about(&self, module: ModuleName) -> Result<Self, String> {
         if self.is_here(module) {
             return Ok(Self { here: BTreeSet::from([module]), ..self.clone() });

@@ -1,6 +1,10 @@
 //! One domain by itself, for a command that is about it: no neighbour is asked, nothing is served.
-use super::{Domain, domains, prepare};
-use crate::settings::{ModuleName, Settings};
+use super::Domain;
+#[cfg(any(feature = "users", feature = "products"))]
+use super::{domains, prepare};
+#[cfg(any(feature = "users", feature = "products"))]
+use crate::settings::ModuleName;
+use crate::settings::Settings;
 use database::Database;
 #[cfg(any(feature = "users", feature = "products"))]
 use kernel::SystemClock;

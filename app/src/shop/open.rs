@@ -59,7 +59,7 @@ pub(crate) async fn open(settings: &Settings) -> Result<Shop, String> {
             ModuleName::Orders => opened.orders(&wiring).await?,
             #[cfg(feature = "storefront")]
             ModuleName::Storefront => opened.storefront(&wiring)?,
-            #[expect(unreachable_patterns, reason = "a build with everything has no other")]
+            #[cfg(not(all(feature = "users", feature = "products", feature = "orders", feature = "storefront")))]
             _ => return Err(format!("this build has no {module}")),
         }
     }
