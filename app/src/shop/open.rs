@@ -147,21 +147,11 @@ impl Opened {
     /// What is here, as neighbours reach it.
     fn services(&self, verify: &Arc<dyn Verify>, longest: Duration) -> Services {
         let mut services = Services::new(Arc::clone(verify), longest);
-        if let Some(tokens) = &self.tokens {
-            services.add::<_, users_remote::Wire>(tokens.clone(), users_remote::pb::DESCRIPTORS);
-        }
-        if let Some(accounts) = &self.accounts {
-            services.add::<_, users_remote::Wire>(accounts.clone(), users_remote::pb::DESCRIPTORS);
-        }
-        if let Some(catalogue) = &self.catalogue {
-            services.add::<_, products_remote::Wire>(catalogue.clone(), products_remote::pb::DESCRIPTORS);
-        }
-        if let Some(stock) = &self.stock {
-            services.add::<_, products_remote::Wire>(stock.clone(), products_remote::pb::DESCRIPTORS);
-        }
-        if let Some(history) = &self.history {
-            services.add::<_, orders_remote::Wire>(history.clone(), orders_remote::pb::DESCRIPTORS);
-        }
+        services.add::<_, users_remote::Wire>(&self.tokens, users_remote::pb::DESCRIPTORS);
+        services.add::<_, users_remote::Wire>(&self.accounts, users_remote::pb::DESCRIPTORS);
+        services.add::<_, products_remote::Wire>(&self.catalogue, products_remote::pb::DESCRIPTORS);
+        services.add::<_, products_remote::Wire>(&self.stock, products_remote::pb::DESCRIPTORS);
+        services.add::<_, orders_remote::Wire>(&self.history, orders_remote::pb::DESCRIPTORS);
         services
     }
 }

@@ -52,13 +52,14 @@ impl Services {
         Self { admission, routes: tonic::service::RoutesBuilder::default(), names: Vec::new(), descriptors: Vec::new() }
     }
 
-    /// Serves `T`; `descriptors` is the `pb::DESCRIPTORS` of `W`'s crate.
-    pub fn add<T, W>(&mut self, inbound: Inbound<To<T>>, descriptors: &'static [u8])
+    /// Serves `T` where it runs here; `descriptors` is the `pb::DESCRIPTORS` of `W`'s crate.
+    pub fn add<T, W>(&mut self, inbound: &Option<Inbound<To<T>>>, descriptors: &'static [u8])
     where
         T: Contract + Each<Routes<W, Inbound<To<T>>>> + ?Sized,
         W: 'static,
     {
-        self.routes.add_service(served::<T, W>(inbound, self.admission.clone()));
+        let Some(inbound) = inbound else { return };
+        self.routes.add_service(served::<T, W>(inbound.clone(), self.admission.clone()));
         self.names.push(T::SERVICE);
         if !self.descriptors.contains(&descriptors) {
             self.descriptors.push(descriptors);

@@ -198,7 +198,7 @@ pub(crate) async fn serve(
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let mut services = Services::new(Arc::new(Believes(keys)), Duration::from_secs(30));
-    services.add::<dyn Shelf, Wire>(inbound, pb::DESCRIPTORS);
+    services.add::<dyn Shelf, Wire>(&Some(inbound), pb::DESCRIPTORS);
     let (stop, stopped) = oneshot::channel::<()>();
     let stopping = async move { drop(stopped.await) };
     tokio::spawn(services.serve(listener, certificates, stopping));
