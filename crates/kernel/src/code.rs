@@ -29,6 +29,7 @@ codes! {
     MalformedRequest       400 "malformed_request"        "The request cannot be read.";
     InvalidQuery           400 "invalid_query"            "A query parameter is unknown or has no such value.";
     InvalidCursor          400 "invalid_cursor"           "The cursor does not belong to this list, sort and filters.";
+    InvalidEvent           400 "invalid_event"            "The payment event is not signed by its provider, too old, or cannot be read.";
     InvalidHeader          400 "invalid_header"           "A header has no such value.";
     Unauthenticated        401 "unauthenticated"          "Sign in first.";
     InvalidToken           401 "invalid_token"            "The access token is not valid here.";
@@ -53,6 +54,9 @@ codes! {
     OrderBusy              409 "order_busy"               "Another change of the order is under way.";
     OrderNotCancellable    409 "order_not_cancellable"    "The order can no longer be cancelled.";
     OrderNotShippable      409 "order_not_shippable"      "The order cannot be shipped.";
+    OrderNotCapturable     409 "order_not_capturable"     "That much cannot be captured of the order's payment.";
+    OrderNotRefundable     409 "order_not_refundable"     "That much cannot be refunded of what was captured.";
+    PaymentRefused         409 "payment_refused"          "The payment provider refused; nothing was moved.";
     LastAdministrator      409 "last_administrator"       "The shop would be left without an administrator.";
     IdempotencyInProgress  409 "idempotency_in_progress"  "A request with this Idempotency-Key is still running.";
     VersionMismatch        412 "version_mismatch"         "It has changed since you read it.";

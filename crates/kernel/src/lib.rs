@@ -3,6 +3,7 @@
 //! No I/O and no runtime: the traits in every `*-api` crate are made of these words, so they must stay light.
 //! How the words lie in columns is `database`'s matter, how they look in HTTP is `web`'s.
 mod address;
+mod audit;
 mod call;
 mod clock;
 mod code;
@@ -14,6 +15,7 @@ mod money;
 pub mod token;
 
 pub use address::Address;
+pub use audit::{Check, Finding};
 pub use async_trait::async_trait;
 pub use call::{Call, CallError, CartKey, Failure, Peer, Principal, Trace};
 pub use clock::{Clock, SystemClock, Time};

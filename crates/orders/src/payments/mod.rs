@@ -1,11 +1,16 @@
-//! Who takes the money. Orders knows providers by this trait; a provider knows an order by its id and its amount.
+//! Who takes the money. Orders knows providers by this trait; a provider knows a payment by its order's id, which is
+//! also the key of every wish, and from its opening on by the provider's own reference.
+//!
+//! A provider that keeps payments of its own is first asked to open one, which moves nothing; its reference is written
+//! down, and only then is money asked for. So whatever is lost on the way can be looked up by a reference that is known.
 mod manual;
 mod test;
 
-use kernel::{Failure, Money, async_trait};
+use kernel::{Failure, Minor, Money, Time, async_trait};
 use orders_api::OrderId;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
+use uuid::Uuid;
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -20,26 +25,51 @@ impl Default for PaymentSettings {
     }
 }
 
-/// What a provider said to a wish for money.
+/// A payment, as orders knows it when it asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Authorisation {
-    /// Nothing is secured: the shop waits for the money.
-    Pending {
-        reference: String,
-    },
-    /// The money is secured and can be captured.
-    Authorised {
-        reference: String,
-    },
-    Declined {
-        reference: String,
-        reason: String,
-    },
+pub(crate) struct Asked {
+    pub order: OrderId,
+    /// The provider's name of it; `None` until it is opened.
+    pub reference: Option<String>,
+    /// What the order costs.
+    pub amount: Money,
+    pub captured: Minor,
+    pub refunded: Minor,
+    /// When the order was begun, by the shop's clock: nothing of it is older at the provider.
+    pub since: Time,
+}
+
+/// What the buyer hands over so that money can be asked for. Never stored.
+#[derive(Clone, Debug)]
+pub(crate) struct Means {
+    pub token: Option<String>,
+    /// Where the provider sends the buyer back to, after what must be done first.
+    pub return_url: Option<String>,
+}
+
+/// What a provider says of a payment: the whole of it, as it is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Word {
+    pub reference: String,
+    pub standing: Standing,
+    /// Moved to the shop so far, and back of that.
+    pub captured: Minor,
+    pub refunded: Minor,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Opened; no means of payment was accepted yet, and nothing is secured.
+    Open,
     /// The buyer must do something first.
-    Action {
-        reference: String,
-        next: NextAction,
-    },
+    Action(NextAction),
+    /// Nothing is secured: the shop waits for the money.
+    Pending,
+    /// The money is secured and can be captured, or was.
+    Authorised,
+    Declined { reason: String },
+    /// Nothing stays secured, and nothing can be any more: final.
+    Voided,
 }
 
 /// What the buyer must do, such as confirming with their bank.
@@ -50,15 +80,72 @@ pub(crate) struct NextAction {
     pub url: String,
 }
 
-/// The order's id is the key: asking again is the same wish.
+/// A capture or a refund: a wish of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Part {
+    /// Its key: asking again with it is the same wish.
+    pub id: Uuid,
+    pub amount: Minor,
+    /// How often the provider has answered this wish with an error of its own, after which its key is spent
+    /// ([`Moved::Again`]).
+    pub turn: i64,
+}
+
+/// What became of a capture or a refund.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Moved {
+    Done {
+        reference: String,
+        /// What was let go of with it: a provider that captures once releases the rest. Zero for a refund.
+        released: Minor,
+    },
+    /// Nothing was moved, and asking again would not help.
+    Refused { reason: String },
+    /// The provider failed and, as it says when it is looked up, moved nothing; it would repeat that answer under the same
+    /// key. Asked again later with [`Part::turn`] one more.
+    Again,
+}
+
+/// What a provider tells by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Heard {
+    pub order: OrderId,
+    pub reference: String,
+    /// `None`: the provider is to be asked how it stands now, so that events may come twice and in any order.
+    pub word: Option<Word>,
+}
+
+/// Why an event is not listened to. Says nothing of secrets.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct BadEvent(pub String);
+
+/// Every method may be asked again with the same order (or part) and is the same wish then. [`Failure::Unknown`] says that
+/// it may have been done; [`Failure::Unavailable`] that it surely was not.
 #[async_trait]
 pub(crate) trait Provider: Send + Sync + 'static {
     fn name(&self) -> &'static str;
-    async fn authorise(&self, order: OrderId, amount: Money, token: Option<&str>) -> Result<Authorisation, Failure>;
-    /// Nothing stays secured. Voiding again, or what never was, is no mistake.
-    async fn void(&self, order: OrderId) -> Result<(), Failure>;
+    /// The reference of an order's payment, where it is known without asking: such a provider is never asked to open one.
+    fn reference(&self, order: OrderId) -> Option<String>;
+    /// Makes the payment known to the provider; nothing is secured. Its reference.
+    async fn open(&self, asked: &Asked) -> Result<String, Failure>;
+    /// Secures the money by the buyer's means.
+    async fn authorise(&self, asked: &Asked, means: &Means) -> Result<Word, Failure>;
+    /// How it stands now; `None` when the provider knows of none. Found by its reference, or by the order's id before
+    /// there is one.
+    async fn look(&self, asked: &Asked) -> Result<Option<Word>, Failure>;
+    /// Nothing stays secured or taken: what is not captured is let go of, what is captured goes back. `None` when there
+    /// was nothing to take back. After it no money can move any more.
+    async fn void(&self, asked: &Asked) -> Result<Option<Word>, Failure>;
+    async fn capture(&self, asked: &Asked, part: &Part) -> Result<Moved, Failure>;
+    async fn refund(&self, asked: &Asked, part: &Part) -> Result<Moved, Failure>;
+    /// Reads what the provider sent: its headers by name, in lower case, and the bytes as they came. `None`: signed, and
+    /// nothing to do with a payment of this shop.
+    fn event(&self, header: &dyn Fn(&str) -> Option<String>, body: &[u8], now: Time)
+    -> Result<Option<Heard>, BadEvent>;
 }
 
+/// The providers of this shop, by their names.
 pub(crate) struct Providers(BTreeMap<&'static str, Arc<dyn Provider>>);
 
 impl Providers {

@@ -12,7 +12,7 @@ use crate::{
         cart::{CartId, CartLine, FullCart, Holder},
         order::{FullOrder, Order, PaymentStatus, Status},
     },
-    payments::{Authorisation, NextAction, Provider},
+    payments::{Asked, Means, NextAction, Provider, Standing},
     store::{
         self,
         payments::Payment as Taken,
@@ -180,7 +180,10 @@ impl Run {
         }
         let total = order.order.total();
         let id = order.order.id;
-        let said = match asked(|| self.provider.authorise(id, total, self.token.as_deref())).await {
+        let (zero, since) = (kernel::Minor::ZERO, order.order.created_at);
+        let wish = Asked { order: id, reference: None, amount: total, captured: zero, refunded: zero, since };
+        let means = Means { token: self.token.clone(), return_url: None };
+        let said = match asked(|| self.provider.authorise(&wish, &means)).await {
             Ok(said) => said,
             Err(Failure::Unknown) => return Err(Failure::Unknown.into()), // the process stays, and is asked about again
             Err(failure) => {
@@ -188,28 +191,29 @@ impl Run {
                 return Err(failure.into());
             }
         };
-        let (taken, status) = match said {
-            Authorisation::Declined { reference, reason } => {
+        let reference = said.reference;
+        let (taken, status) = match said.standing {
+            Standing::Declined { reason } => {
                 let taken = self.taken(reference, "declined", None);
                 let declined = Attempt::Declined { reason };
                 self.go_back(held, Some((taken, total, declined.clone()))).await?;
                 return Ok(declined);
             }
-            Authorisation::Action { reference, next } => {
+            Standing::Action(next) => {
                 let taken = self.taken(reference, "action", Some(next.clone()));
                 let waits = Attempt::Action(order, next);
                 self.secured(held, taken, total, Step::Action, Some(waits.clone())).await?;
                 return Ok(waits);
             }
-            Authorisation::Pending { reference } => (self.taken(reference, "pending", None), PaymentStatus::Pending),
-            Authorisation::Authorised { reference } => {
+            Standing::Pending | Standing::Open | Standing::Voided => (self.taken(reference, "pending", None), PaymentStatus::Pending),
+            Standing::Authorised => {
                 (self.taken(reference, "authorised", None), PaymentStatus::Authorised)
             }
         };
         let held = match self.secured(held, taken, total, Step::Confirm, None).await {
             Err(CheckoutError::Other(Error::OrderBusy)) => {
                 // Somebody went back meanwhile, perhaps before the provider spoke: what it secured is not kept.
-                asked(|| self.provider.void(id)).await?;
+                asked(|| self.provider.void(&wish)).await?;
                 return Err(Error::OrderBusy.into());
             }
             secured => secured?,
@@ -289,7 +293,8 @@ impl Run {
         declined: Option<(Taken, kernel::Money, Attempt)>,
     ) -> Result<(), CheckoutError> {
         let order = held.order;
-        asked(|| self.provider.void(order)).await?;
+        let wish = super::checkout::wish(order);
+        asked(|| self.provider.void(&wish)).await?;
         self.service.release(&self.call, order).await?;
         let (now, trace, once) = (self.service.now(), self.call.trace, self.once.clone());
         let unit = move |tx: &mut Conn| {

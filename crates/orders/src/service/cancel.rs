@@ -58,7 +58,8 @@ impl Service {
         let said = answered(|| self.neighbours.stock.release(call, reservation(id))).await;
         self.heard(held, &once, said, Error::NotCancellable).await?;
         if let Some(provider) = provider.and_then(|name| self.providers.get(&name)) {
-            asked(|| provider.void(id)).await?;
+            let wish = super::checkout::wish(id);
+            asked(|| provider.void(&wish)).await?;
         }
         let (now, trace) = (self.now(), call.trace);
         let unit = move |tx: &mut Conn| {

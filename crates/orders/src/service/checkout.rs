@@ -122,7 +122,8 @@ impl Service {
         let none = |error| if matches!(error, Error::Stale) { Error::NoCheckout } else { error };
         let (held, provider) = self.db.write(unit).await.map_err(none)?;
         if let Some(provider) = provider.and_then(|name| self.providers.get(&name)) {
-            asked(|| provider.void(attempt)).await?;
+            let wish = wish(attempt);
+            asked(|| provider.void(&wish)).await?;
         }
         self.release(call, attempt).await?;
         let (now, trace) = (self.now(), call.trace);
@@ -170,6 +171,11 @@ pub(super) async fn asked<T, F: Future<Output = Result<T, Failure>>>(ask: impl F
         Ok(never) => match never {},
         Err(failure) => failure,
     })
+}
+
+pub(super) fn wish(order: OrderId) -> crate::payments::Asked {
+    let (zero, amount) = (kernel::Minor::ZERO, kernel::Money::new(kernel::Minor::ZERO, kernel::Currency::EUR));
+    crate::payments::Asked { order, reference: None, amount, captured: zero, refunded: zero, since: kernel::Time::from_micros(0) }
 }
 
 /// The code an attempt's answer is documented with, where it is a problem.
