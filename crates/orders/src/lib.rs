@@ -7,6 +7,7 @@
 mod domain;
 mod http;
 mod payments;
+mod points;
 mod service;
 mod store;
 

@@ -34,6 +34,18 @@ impl<T: DeserializeOwned> FromRequest for Body<T> {
     }
 }
 
+/// The bytes of a JSON body as they came: whoever checks a signature needs just these.
+pub struct Raw(pub Bytes);
+
+impl FromRequest for Raw {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let read = read(request, payload);
+        Box::pin(async move { read.await.map(Self) })
+    }
+}
+
 /// Throws the rest of a body away, within bounds.
 async fn hear_out(payload: &mut Payload, mut read: usize) {
     let rest = async {

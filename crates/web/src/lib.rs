@@ -20,7 +20,7 @@ mod route;
 pub use address::AddressBody;
 pub use admission::{Caller, Patience};
 pub use answer::{Paged, Reply, Versioned, page};
-pub use body::{Body, JSON_LIMIT, PathId};
+pub use body::{Body, JSON_LIMIT, PathId, Raw};
 pub use edge::{Edge, current_request_id, edge};
 pub use fields::{FieldError, Fields, Pointer, reason};
 pub use limit::Tries;

@@ -79,6 +79,11 @@ impl<T> Once<T> {
         Self(Some(Arc::new(Keyed { seal, owner: Uuid::now_v7(), render: Box::new(render) })))
     }
 
+    /// The key as it lies in the database: the same for every try of the same request.
+    pub fn record(&self) -> Option<Vec<u8>> {
+        self.0.as_ref().map(|keyed| keyed.seal.record().to_vec())
+    }
+
     /// For a request of one transaction: claims, runs `unit`, keeps its answer, all in `tx`. An `Err` of `unit` keeps
     /// nothing, so the key stays free.
     pub fn run<E: From<Error> + From<Refused>>(

@@ -72,6 +72,24 @@ pub enum OrderEvent {
     Shipped {
         order_id: OrderId,
     },
+    /// Money came to the shop.
+    Captured {
+        order_id: OrderId,
+        amount: Money,
+    },
+    /// Money went back.
+    Refunded {
+        order_id: OrderId,
+        amount: Money,
+    },
+    /// What was secured is not any more.
+    Voided {
+        order_id: OrderId,
+    },
+    /// Money came for an order that had failed by then; it was given back. Somebody may want to look.
+    PaymentLate {
+        order_id: OrderId,
+    },
 }
 
 impl Event for OrderEvent {
@@ -81,6 +99,10 @@ impl Event for OrderEvent {
             Self::Failed { .. } => "order.failed",
             Self::Cancelled { .. } => "order.cancelled",
             Self::Shipped { .. } => "order.shipped",
+            Self::Captured { .. } => "order.payment_captured",
+            Self::Refunded { .. } => "order.payment_refunded",
+            Self::Voided { .. } => "order.payment_voided",
+            Self::PaymentLate { .. } => "order.payment_late",
         }
     }
     fn subject(&self) -> Uuid {
@@ -88,6 +110,10 @@ impl Event for OrderEvent {
             Self::Placed { order_id, .. }
             | Self::Failed { order_id }
             | Self::Cancelled { order_id, .. }
+            | Self::Captured { order_id, .. }
+            | Self::Refunded { order_id, .. }
+            | Self::Voided { order_id }
+            | Self::PaymentLate { order_id }
             | Self::Shipped { order_id } => *order_id.uuid(),
         }
     }

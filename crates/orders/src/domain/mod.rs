@@ -1,5 +1,10 @@
-//! Pure types and rules: what a cart is worth, what an order may become. No async, no I/O.
+//! Pure types and rules.
+#[macro_use]
+mod words;
+
 pub(crate) mod cart;
 pub(crate) mod order;
+pub(crate) mod payment;
+pub(crate) mod process;
 pub(crate) mod shipping;
 pub(crate) mod totals;

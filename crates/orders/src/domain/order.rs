@@ -1,6 +1,7 @@
 //! Orders: what was bought, as it was that day, and what became of it.
 use crate::domain::{
     cart::{CartId, FullCart, LineId},
+    payment::Payment,
     shipping::ShippingOption,
     totals::Totals,
 };
@@ -8,27 +9,7 @@ use kernel::{Address, BadMoney, CartKey, Currency, Id, Kind, Minor, Money, Time}
 use orders_api::OrderId;
 use products_api::VariantId;
 use serde::{Deserialize, Serialize};
-use std::str::FromStr;
 use users_api::UserId;
-
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($variant:ident = $word:literal),* $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(crate) enum $name { $($variant),* }
-        impl $name {
-            pub(crate) const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word),* }
-            }
-        }
-        impl FromStr for $name {
-            type Err = &'static str;
-            fn from_str(word: &str) -> Result<Self, Self::Err> {
-                match word { $($word => Ok(Self::$variant),)* _ => Err(concat!("one of" $(, " ", $word)*)) }
-            }
-        }
-    };
-}
 
 words! {
     /// Where an order stands.
@@ -71,6 +52,8 @@ pub(crate) struct Order {
     pub placed_at: Option<Time>,
     /// What has left the house.
     pub shipments: Vec<Shipment>,
+    /// Its money; none for an order of a time before payments were written first.
+    pub payment: Option<Payment>,
 }
 
 /// One parcel.
@@ -174,6 +157,7 @@ impl FullOrder {
             created_at: now,
             placed_at: None,
             shipments: Vec::new(),
+            payment: None,
         };
         Ok(Self { order, lines })
     }
@@ -190,8 +174,15 @@ impl Order {
     pub(crate) fn shippable(&self) -> bool {
         self.cancellable()
     }
-    /// What a placed order becomes when all of it has left the house.
-    pub(crate) fn shipped_status(&self) -> Status {
-        if self.payment_status == PaymentStatus::Paid { Status::Completed } else { Status::Placed }
+}
+
+/// A placed order is completed once all of it has left the house and its money is with the shop.
+pub(crate) fn completed(payment: PaymentStatus, goods: FulfilmentStatus) -> Status {
+    match (payment, goods) {
+        (
+            PaymentStatus::Paid | PaymentStatus::PartiallyRefunded | PaymentStatus::Refunded,
+            FulfilmentStatus::Fulfilled,
+        ) => Status::Completed,
+        _ => Status::Placed,
     }
 }

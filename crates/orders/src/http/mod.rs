@@ -2,12 +2,14 @@
 mod carts;
 mod checkout;
 mod orders;
+mod payments;
 mod problems;
 
 use carts::{CartBody, CartLineBody, ChangeCart, ChangeLine, NewCartBody, ShippingOptionBody};
-use checkout::{CheckoutBody, PaymentBody};
+use checkout::{ActionBody, CheckoutBody};
 use kernel::{Code, Needs};
 use orders::{CancelBody, OrderBody, ShipmentBody};
+use payments::{EventBody, PartBody};
 use web::{Paged, Route, delete, get, patch, post};
 
 const WRITE: Needs = Needs::Permission(crate::service::WRITE);
@@ -58,7 +60,7 @@ pub fn routes() -> Vec<Route> {
             .takes::<CheckoutBody>()
             .gives::<OrderBody>(201, "The order")
             .gives::<OrderBody>(200, "The order, that somebody else completed")
-            .gives::<PaymentBody>(202, "The order, and what the buyer must do first")
+            .gives::<ActionBody>(202, "The order, and what the buyer must do first")
             .keyed()
             .fails(&[Code::PaymentDeclined, Code::OutOfStock, Code::CartChanged, Code::CartIncomplete]),
         delete("/v1/carts/{id}/checkout", Nothing, checkout::abandon)
@@ -88,5 +90,22 @@ pub fn routes() -> Vec<Route> {
             .gives::<OrderBody>(201, "The order")
             .keyed()
             .fails(&[Code::OrderNotShippable]),
+        post("/v1/orders/{id}/captures", WRITE, payments::capture)
+            .says("Capture an order's payment, or a part of it")
+            .takes::<PartBody>()
+            .gives::<OrderBody>(201, "The order")
+            .keyed()
+            .fails(&[Code::OrderNotCapturable, Code::OrderBusy, Code::PaymentRefused]),
+        post("/v1/orders/{id}/refunds", WRITE, payments::refund)
+            .says("Give back what was captured, or a part of it")
+            .takes::<PartBody>()
+            .gives::<OrderBody>(201, "The order")
+            .keyed()
+            .fails(&[Code::OrderNotRefundable, Code::OrderBusy, Code::PaymentRefused]),
+        post("/v1/payment-events/{provider}", Nothing, payments::event)
+            .says("What a payment provider tells; signed by it")
+            .takes::<EventBody>()
+            .gives_nothing(204, "Heard, or nothing that this shop needs to hear")
+            .fails(&[Code::InvalidEvent]),
     ]
 }

@@ -1,10 +1,14 @@
-use super::carts::{LineBody, TotalsBody};
+use super::{
+    carts::{LineBody, TotalsBody},
+    payments::{self, MoveBody, PaymentBody},
+};
 use crate::{
     domain::{
         cart::CartId,
         order::{FullOrder, OrderLine, Shipment, ShipmentKind},
+        payment::Way,
     },
-    service::{List, Parcel, READ, Service, WRITE},
+    service::{List, Parcel, READ, Service, WRITE, Wish},
 };
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use kernel::{Code, Currency, Id, Minor, Money, Time};
@@ -38,6 +42,11 @@ pub(crate) struct OrderBody {
     cancel_reason: Option<String>,
     /// What has left the house.
     shipments: Vec<ParcelBody>,
+    /// Its money; none before anybody was asked for it.
+    payment: Option<PaymentBody>,
+    /// Asked for, done or refused; oldest first.
+    captures: Vec<MoveBody>,
+    refunds: Vec<MoveBody>,
     created_at: Time,
     placed_at: Option<Time>,
     version: i64,
@@ -118,6 +127,9 @@ impl From<&FullOrder> for OrderBody {
             billing_address: order.billing_address.clone().map(AddressBody::from),
             cancel_reason: order.cancel_reason.clone(),
             shipments: order.shipments.iter().map(ParcelBody::from).collect(),
+            payment: order.payment.as_ref().map(PaymentBody::from),
+            captures: payments::moves(order, Way::Capture),
+            refunds: payments::moves(order, Way::Refund),
             created_at: order.created_at,
             placed_at: order.placed_at,
             version: order.version,
@@ -159,7 +171,8 @@ pub(crate) async fn cancel(
     fields.check()?;
     let kept = post.once(|full: &FullOrder| Reply::json(200, &OrderBody::from(full)).etag(full.order.version));
     let holder = service.holder(&caller.call, caller.cart, WRITE);
-    Ok(kept.answer(service.clone().into_inner().cancel(caller.call, id.0, holder, reason, kept.handle()).await?))
+    let wish = Wish::Cancel { reason };
+    Ok(kept.answer(service.clone().into_inner().change(caller.call, id.0, holder, wish, kept.handle()).await?))
 }
 
 pub(crate) async fn ship(
@@ -172,16 +185,19 @@ pub(crate) async fn ship(
     let carrier = optional(&mut fields, "carrier", post.body.carrier.as_deref(), 100);
     let tracking_number = optional(&mut fields, "tracking_number", post.body.tracking_number.as_deref(), 100);
     fields.check()?;
-    let kept = post.once(|full: &FullOrder| {
-        Reply::json(201, &OrderBody::from(full))
-            .location(format!("/v1/orders/{}", full.order.id))
-            .etag(full.order.version)
-    });
+    let kept = post.once(changed);
     let holder = service.holder(&caller.call, None, WRITE);
-    let parcel = Parcel { carrier, tracking_number };
-    Ok(kept.answer(service.clone().into_inner().ship(caller.call, id.0, holder, parcel, kept.handle()).await?))
+    let wish = Wish::ship(Parcel { carrier, tracking_number });
+    Ok(kept.answer(service.clone().into_inner().change(caller.call, id.0, holder, wish, kept.handle()).await?))
 }
 
-fn optional(fields: &mut Fields, name: &str, text: Option<&str>, max: usize) -> Option<String> {
+/// The order, after staff has added something to it.
+pub(super) fn changed(full: &FullOrder) -> Reply {
+    Reply::json(201, &OrderBody::from(full))
+        .location(format!("/v1/orders/{}", full.order.id))
+        .etag(full.order.version)
+}
+
+pub(super) fn optional(fields: &mut Fields, name: &str, text: Option<&str>, max: usize) -> Option<String> {
     text.filter(|text| !text.trim().is_empty()).and_then(|text| fields.text(&Pointer::root().at(name), text, 1, max))
 }

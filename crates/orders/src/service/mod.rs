@@ -1,17 +1,18 @@
 //! The use cases of orders, one a function.
-mod attempt;
-mod cancel;
+mod asking;
 mod carts;
+mod changes;
 mod checkout;
+mod events;
 mod history;
 mod orders;
-mod ship;
+mod worker;
 
 use crate::{
     domain::{cart::Holder, shipping::ShippingSettings},
     http,
     payments::{PaymentSettings, Providers},
-    store,
+    store::{self, processes::Lease},
 };
 use database::{Database, once};
 use kernel::{Call, CartKey, Clock, Failure, Principal, Time};
@@ -23,9 +24,9 @@ use tokio::sync::Notify;
 use web::{Module, Tasks, Worker};
 
 pub(crate) use carts::{LineToAdd, NewCart};
+pub(crate) use changes::{Parcel, Part, Wish};
 pub(crate) use checkout::{Attempt, CheckoutError, DECLINED, Payment};
 pub(crate) use orders::List;
-pub(crate) use ship::Parcel;
 
 /// How a checkout behaves.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -33,14 +34,14 @@ pub(crate) use ship::Parcel;
 pub struct CheckoutSettings {
     /// Minutes that stock is held while a buyer pays.
     pub reservation_minutes: u64,
-    /// Seconds after which what a process was doing for an order is taken for left behind. Longer than any request takes
-    /// (`http.request_seconds`).
+    /// Seconds that whoever does a step for an order has for it; after them it is taken for left behind, and driven on by
+    /// another. So much a crash may delay an order.
     pub lease_seconds: u64,
 }
 
 impl Default for CheckoutSettings {
     fn default() -> Self {
-        Self { reservation_minutes: 15, lease_seconds: 30 }
+        Self { reservation_minutes: 15, lease_seconds: 10 }
     }
 }
 
@@ -70,7 +71,7 @@ pub(crate) struct Service {
     pub(crate) shipping: ShippingSettings,
     hold_for: Duration,
     /// Whoever finds it over finds a dead driver.
-    lease: Duration,
+    lease: Lease,
     /// Work of several steps runs here.
     tasks: Tasks,
     /// An attempt of this process came to an end: whoever waits for it looks again.
@@ -94,7 +95,7 @@ impl Orders {
             providers,
             shipping: settings.shipping,
             hold_for: Duration::from_secs(settings.checkout.reservation_minutes.clamp(1, 1440) * 60),
-            lease: Duration::from_secs(settings.checkout.lease_seconds.clamp(1, 3600)),
+            lease: Lease(Duration::from_secs(settings.checkout.lease_seconds.clamp(1, 3600))),
             tasks: Tasks::here(),
             settled: Notify::new(),
         })))
@@ -105,10 +106,17 @@ impl Orders {
     pub fn module(&self) -> Module {
         let purge = |service: Arc<Service>| async move { service.purge().await };
         let purge = Worker::new("orders-purge", Duration::from_secs(3600), &self.0, purge);
+        let drive = |service: Arc<Service>| async move { service.drive_due().await };
+        let drive = Worker::new("orders-processes", Duration::from_secs(1), &self.0, drive);
         Module::new("orders", http::routes(), Arc::clone(&self.0))
             .on(self.0.db.clone())
             .tasks(self.0.tasks.clone())
             .worker(purge)
+            .worker(drive)
+    }
+    /// Where a test can end the process; none in a build without that.
+    pub fn crash_points() -> &'static [&'static str] {
+        crate::points::Point::ALL
     }
 }
 
@@ -140,6 +148,23 @@ pub(crate) enum Error {
     NotCancellable,
     #[error("the order cannot be shipped")]
     NotShippable,
+    #[error("that much cannot be captured")]
+    NotCapturable,
+    #[error("that much cannot be refunded")]
+    NotRefundable,
+    #[error("the order is in {0}")]
+    WrongCurrency(kernel::Currency),
+    /// Its words, for staff.
+    #[error("the payment provider refused: {0}")]
+    PaymentRefused(String),
+    #[error("the event is not its provider's")]
+    BadEvent,
+    #[error("an order was paid by `{0}`, which is not among payments.providers any more")]
+    ProviderGone(String),
+    #[error("a process of an order holds what this version cannot read")]
+    Unreadable,
+    #[error("the amounts cannot be counted")]
+    BadMoney(#[from] kernel::BadMoney),
     /// products did not answer.
     #[error(transparent)]
     Neighbour(#[from] Failure),
@@ -172,6 +197,19 @@ impl Service {
     pub(crate) fn holder(&self, call: &Call, cart: Option<CartKey>, right: &'static str) -> Holder {
         let staff = matches!(&call.principal, Principal::User(user) if user.may(right, self.now()));
         Holder { user: call.principal.user(), token: cart, staff }
+    }
+    /// Work of several steps runs in a task of its own, which the process's stop waits for; whoever asked hears what it
+    /// came to, or that this is not known yet.
+    async fn within<T: Send + 'static, E: From<Failure> + Send + 'static>(
+        &self,
+        call: &Call,
+        work: impl Future<Output = Result<T, E>> + Send + 'static,
+    ) -> Result<T, E> {
+        let task = self.tasks.spawn(work);
+        match tokio::time::timeout(call.time_left().unwrap_or_default(), task).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) | Err(_) => Err(Failure::Unknown.into()),
+        }
     }
     async fn purge(&self) {
         let before = self.now().minus(CART_LIVES);

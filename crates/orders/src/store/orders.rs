@@ -1,17 +1,18 @@
-//! Orders, their lines and shipments.
+//! Orders, their lines, money and shipments.
 use super::{
-    json, read,
-    schema::{order_lines, orders, shipments},
+    json, payments as money, read,
+    schema::{order_lines, orders, payments, shipments},
     token, wrong,
 };
 use crate::domain::{
     cart::{CartId, Holder, LineId},
     order::{FulfilmentStatus, FullOrder, Order, OrderLine, PaymentStatus, Shipment, Status},
+    payment::{Move, Payment},
     totals::Totals,
 };
 use database::{Conn, Db, Result, chunks};
 use diesel::{
-    dsl::sql,
+    dsl::{IntoBoxed, LeftJoin, sql},
     expression::SqlLiteral,
     prelude::*,
     sql_types::{BigInt, Nullable, Text},
@@ -77,6 +78,7 @@ impl Row {
             created_at: self.created_at,
             placed_at: self.placed_at,
             shipments: Vec::new(),
+            payment: None,
         })
     }
 }
@@ -164,10 +166,17 @@ pub(crate) fn insert(tx: &mut Conn, full: &FullOrder) -> Result<()> {
 }
 
 pub(crate) fn find(conn: &mut Conn, id: OrderId) -> Result<Option<Order>> {
-    let sent = sent(conn.db());
-    let found: Option<(Row, Option<String>)> =
-        orders::table.find(id).select((Row::as_select(), sent)).first(conn).optional()?;
-    found.map(|(row, sent)| with_shipments(row, sent.as_deref())).transpose()
+    let (moved, sent) = (moved(conn.db()), sent(conn.db()));
+    let order = orders::table.left_join(payments::table).filter(orders::id.eq(id));
+    let found: Option<Whole> =
+        order.select((Row::as_select(), Option::<money::Row>::as_select(), moved, sent)).first(conn).optional()?;
+    found.map(whole).transpose()
+}
+
+/// The same, its row locked until the transaction ends.
+pub(crate) fn lock(tx: &mut Conn, id: OrderId) -> Result<Option<Order>> {
+    let row = orders::table.find(id).select(Row::as_select()).for_update();
+    row.first(tx).optional()?.map(Row::read).transpose()
 }
 
 /// The order with its lines, if it is the holder's.
@@ -201,9 +210,9 @@ impl Filter {
     }
 }
 
-type Boxed<'a> = orders::BoxedQuery<'a, Db>;
+type Boxed<'a> = IntoBoxed<'a, LeftJoin<orders::table, payments::table>, Db>;
 fn filtered<'a>(filter: &Filter) -> Boxed<'a> {
-    let mut rows = orders::table.into_boxed();
+    let mut rows = orders::table.left_join(payments::table).into_boxed();
     if let Some(user) = filter.user {
         rows = rows.filter(orders::user_id.eq(user));
     }
@@ -225,10 +234,10 @@ pub(crate) fn page(
     if let Some(before) = before {
         rows = rows.filter(orders::id.lt(before));
     }
-    let sent = sent(conn.db());
-    let found: Vec<(Row, Option<String>)> = rows.select((Row::as_select(), sent)).load(conn)?;
-    let found =
-        found.into_iter().map(|(row, sent)| with_shipments(row, sent.as_deref())).collect::<Result<Vec<_>>>()?;
+    let (moved, sent) = (moved(conn.db()), sent(conn.db()));
+    let found: Vec<Whole> =
+        rows.select((Row::as_select(), Option::<money::Row>::as_select(), moved, sent)).load(conn)?;
+    let found = found.into_iter().map(whole).collect::<Result<Vec<_>>>()?;
     let cursor = |last: &Order| Cursor::new(&filter.binding(), last.id.uuid());
     let page = Page::of(found, limit, cursor);
     let mut lines = lines_of(conn, page.items.iter().map(|order| order.id).collect())?.into_iter().peekable();
@@ -288,30 +297,30 @@ pub(crate) fn place(tx: &mut Conn, id: OrderId, payment: PaymentStatus, at: Time
 }
 
 /// An attempt that came to nothing. `false` when it is not pending any more.
-pub(crate) fn fail(tx: &mut Conn, id: OrderId, at: Time) -> Result<bool> {
+pub(crate) fn fail(tx: &mut Conn, id: OrderId, payment: PaymentStatus, at: Time) -> Result<bool> {
     let pending = diesel::update(orders::table.find(id)).filter(orders::status.eq(Status::Pending.as_str()));
-    let failed =
-        (orders::status.eq(Status::Failed.as_str()), orders::payment_status.eq(PaymentStatus::Failed.as_str()));
+    let failed = (orders::status.eq(Status::Failed.as_str()), orders::payment_status.eq(payment.as_str()));
     Ok(pending.set((failed, orders::version.eq(orders::version + 1), orders::updated_at.eq(at))).execute(tx)? == 1)
 }
 
-pub(crate) fn cancel(tx: &mut Conn, id: OrderId, reason: Option<&str>, at: Time) -> Result<Option<Order>> {
-    let placed = diesel::update(orders::table.find(id)).filter(orders::status.eq(Status::Placed.as_str()));
-    let cancelled = (
-        orders::status.eq(Status::Cancelled.as_str()),
-        orders::payment_status.eq(PaymentStatus::Voided.as_str()),
-        orders::cancel_reason.eq(reason),
-    );
-    let row = placed.set((cancelled, orders::version.eq(orders::version + 1), orders::updated_at.eq(at)));
-    row.returning(Row::as_returning()).get_result(tx).optional()?.map(Row::read).transpose()
+/// What becomes of an order that is placed.
+pub(crate) struct Turn<'a> {
+    pub status: Status,
+    pub fulfilment: FulfilmentStatus,
+    pub payment: PaymentStatus,
+    pub cancel_reason: Option<&'a str>,
 }
 
-pub(crate) fn ship(tx: &mut Conn, id: OrderId, status: Status, at: Time) -> Result<Option<Order>> {
-    let placed = diesel::update(orders::table.find(id)).filter(orders::status.eq(Status::Placed.as_str()));
-    let shipped =
-        (orders::status.eq(status.as_str()), orders::fulfilment_status.eq(FulfilmentStatus::Fulfilled.as_str()));
-    let row = placed.set((shipped, orders::version.eq(orders::version + 1), orders::updated_at.eq(at)));
-    row.returning(Row::as_returning()).get_result(tx).optional()?.map(Row::read).transpose()
+/// Writes it. `false` when the order is not in the version that was looked at.
+pub(crate) fn turn(tx: &mut Conn, order: &Order, turn: &Turn<'_>, at: Time) -> Result<bool> {
+    let same = diesel::update(orders::table.find(order.id)).filter(orders::version.eq(order.version));
+    let set = (
+        orders::status.eq(turn.status.as_str()),
+        orders::fulfilment_status.eq(turn.fulfilment.as_str()),
+        orders::payment_status.eq(turn.payment.as_str()),
+        orders::cancel_reason.eq(turn.cancel_reason),
+    );
+    Ok(same.set((set, orders::version.eq(orders::version + 1), orders::updated_at.eq(at))).execute(tx)? == 1)
 }
 
 pub(crate) fn add_shipment(tx: &mut Conn, order: OrderId, shipment: &Shipment) -> Result<()> {
@@ -344,6 +353,41 @@ fn sent(db: Db) -> SqlLiteral<Nullable<Text>> {
     })
 }
 
+/// An order's captures and refunds, the same way.
+fn moved(db: Db) -> SqlLiteral<Nullable<Text>> {
+    sql(match db {
+        Db::Sqlite => {
+            "(SELECT json_group_array(json_object('id', hex(m.id), 'way', m.kind, 'amount', m.amount, \
+             'reason', m.reason, 'state', m.state, 'micros', m.created_at) ORDER BY m.id) \
+             FROM payment_moves m WHERE m.order_id = orders.id)"
+        }
+        Db::Postgres => {
+            "(SELECT CAST(json_agg(json_build_object('id', m.id, 'way', m.kind, 'amount', m.amount, \
+             'reason', m.reason, 'state', m.state, \
+             'micros', CAST(extract(epoch FROM m.created_at) * 1000000 AS bigint)) ORDER BY m.id) AS text) \
+             FROM payment_moves m WHERE m.order_id = orders.id)"
+        }
+    })
+}
+
+#[derive(Deserialize)]
+struct Moved {
+    id: uuid::Uuid,
+    way: String,
+    amount: Minor,
+    reason: Option<String>,
+    state: String,
+    micros: i64,
+}
+
+impl Moved {
+    fn read(self) -> Result<Move> {
+        let Self { id, way, amount, reason, state, micros } = self;
+        let (way, state) = (way.parse().map_err(wrong)?, state.parse().map_err(wrong)?);
+        Ok(Move { id: id.into(), way, amount, reason, state, created_at: Time::from_micros(micros) })
+    }
+}
+
 #[derive(Deserialize)]
 struct Sent {
     id: uuid::Uuid,
@@ -352,13 +396,18 @@ struct Sent {
     micros: i64,
 }
 
-fn with_shipments(row: Row, sent: Option<&str>) -> Result<Order> {
-    let sent: Vec<Sent> = sent.map_or(Ok(Vec::new()), serde_json::from_str).map_err(wrong)?;
+type Whole = (Row, Option<money::Row>, Option<String>, Option<String>);
+
+fn whole((row, payment, moved, sent): Whole) -> Result<Order> {
+    let sent: Vec<Sent> = sent.map_or(Ok(Vec::new()), |text| serde_json::from_str(&text)).map_err(wrong)?;
+    let moved: Vec<Moved> = moved.map_or(Ok(Vec::new()), |text| serde_json::from_str(&text)).map_err(wrong)?;
+    let moves = moved.into_iter().map(Moved::read).collect::<Result<Vec<_>>>()?;
+    let payment = payment.map(money::Row::read).transpose()?.map(|payment| Payment { moves, ..payment });
     let shipment = |Sent { id, carrier, tracking_number, micros }| Shipment {
         id: id.into(),
         carrier,
         tracking_number,
         created_at: Time::from_micros(micros),
     };
-    Ok(Order { shipments: sent.into_iter().map(shipment).collect(), ..row.read()? })
+    Ok(Order { shipments: sent.into_iter().map(shipment).collect(), payment, ..row.read()? })
 }

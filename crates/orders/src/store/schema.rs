@@ -75,13 +75,33 @@ diesel::table! {
     payments (order_id) {
         order_id -> Uuid,
         provider -> Text,
-        reference -> Text,
+        reference -> Nullable<Text>,
         status -> Text,
         amount -> BigInt,
         currency -> Text,
         next_action -> Nullable<Jsonb>,
+        reason -> Nullable<Text>,
+        captured -> BigInt,
+        capture_asked -> BigInt,
+        refunded -> BigInt,
+        refund_asked -> BigInt,
+        released -> BigInt,
+        late_at -> Nullable<Timestamptz>,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+    }
+}
+diesel::table! {
+    payment_moves (id) {
+        id -> Uuid,
+        order_id -> Uuid,
+        kind -> Text,
+        amount -> BigInt,
+        reason -> Nullable<Text>,
+        state -> Text,
+        reference -> Nullable<Text>,
+        created_at -> Timestamptz,
+        settled_at -> Nullable<Timestamptz>,
     }
 }
 diesel::table! {
@@ -95,6 +115,11 @@ diesel::table! {
         lease_until -> Timestamptz,
         created_at -> Timestamptz,
         done_at -> Nullable<Timestamptz>,
+        input -> Nullable<Jsonb>,
+        claim -> Nullable<Binary>,
+        wake_at -> Nullable<Timestamptz>,
+        tries -> BigInt,
+        turn -> BigInt,
     }
 }
 diesel::table! {

@@ -8,6 +8,8 @@ ALTER TABLE payments
     ADD COLUMN refunded bigint NOT NULL DEFAULT 0,
     ADD COLUMN refund_asked bigint NOT NULL DEFAULT 0,
     ADD COLUMN released bigint NOT NULL DEFAULT 0,
+    -- Why it was declined, for the buyer.
+    ADD COLUMN reason text,
     -- The provider took money for an order that had failed by then; it was given back.
     ADD COLUMN late_at timestamptz,
     DROP CONSTRAINT payments_status,

@@ -17,6 +17,7 @@ CREATE TABLE payments_new (
     refunded INTEGER NOT NULL DEFAULT 0,
     refund_asked INTEGER NOT NULL DEFAULT 0,
     released INTEGER NOT NULL DEFAULT 0,
+    reason TEXT,
     late_at INTEGER,
     CONSTRAINT payments_status CHECK (status IN ('open', 'action', 'pending', 'authorised', 'declined', 'voided')),
     CONSTRAINT payments_amount CHECK (amount >= 0),

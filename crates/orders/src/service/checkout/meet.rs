@@ -1,0 +1,174 @@
+//! Where the buyer's request, the provider's event and the worker meet: what the provider says is written down once, in
+//! one transaction, and decides how the attempt goes on. Whoever comes first moves it; whoever comes second, or late, or
+//! twice, finds it moved.
+use crate::{
+    domain::{
+        order::{Status, completed},
+        payment::{Move, MoveId, MoveState, Payment, State, Way},
+        process::{Step, Task},
+    },
+    payments::{Standing, Word},
+    store::{
+        self,
+        processes::{Held, Lease, New},
+    },
+};
+use database::{Conn, Error, Result};
+use kernel::{Id, Minor, Money, Time, Trace};
+use orders_api::{OrderEvent, OrderId};
+use std::time::Duration;
+
+/// On which terms a word is taken.
+#[derive(Clone, Copy)]
+pub(crate) struct Terms {
+    pub now: Time,
+    pub lease: Lease,
+    /// How long a buyer is waited for.
+    pub hold_for: Duration,
+    pub trace: Trace,
+}
+
+/// What a word led to.
+pub(crate) enum Met {
+    /// Whoever brought it drives on from here.
+    Drive(Held, Payment),
+    /// The buyer must do something first; nobody drives.
+    Waits(Payment),
+    /// Somebody else drives the attempt now.
+    Elsewhere,
+    /// It is written down, and nothing follows from it.
+    Noted,
+}
+
+/// Where a word leads an attempt that stands at `step`. A driver's own answer always leads somewhere; a word that comes
+/// from outside may be about a moment that is past.
+fn leads_to(step: Step, standing: &Standing, driver: bool) -> Option<Step> {
+    match (step, standing) {
+        (Step::Secure | Step::Authorise | Step::Action, Standing::Authorised | Standing::Pending) => {
+            Some(Step::Confirm)
+        }
+        (Step::Secure | Step::Authorise | Step::Action, Standing::Declined { .. } | Standing::Voided) => {
+            Some(Step::Undo)
+        }
+        (Step::Secure | Step::Authorise, Standing::Action(_)) => Some(Step::Action),
+        // its buyer has let the time pass
+        (Step::Action, Standing::Action(_)) | (Step::Secure | Step::Authorise | Step::Action, Standing::Open) => {
+            driver.then_some(Step::Undo)
+        }
+        (Step::Confirm | Step::Undo | Step::Settle | Step::Done, _) => None,
+    }
+}
+
+/// Writes a word down. `by` is the driver who asked for it; `None` for an event, and for a buyer who comes back.
+pub(crate) fn meet(tx: &mut Conn, order: OrderId, word: &Word, by: Option<Held>, terms: Terms) -> Result<Met> {
+    let open = match by {
+        Some(held) => Some(held),
+        None => store::processes::open_of(tx, order)?,
+    };
+    let attempt = open.filter(|held| held.task == Task::Checkout);
+    let next = attempt.and_then(|held| leads_to(held.step, &word.standing, by.is_some()));
+    let mut moved = None;
+    if let (Some(held), Some(next)) = (attempt, next) {
+        // Leaving the step comes first: it locks the process, or tells that somebody else has left it.
+        let held = if by.is_some() { Some(held) } else { store::processes::seize(tx, held, terms.lease)? };
+        moved = match (held, next) {
+            (None, _) => None,
+            (Some(held), Step::Action) => store::processes::wait(tx, held, terms.now + terms.hold_for)?,
+            (Some(held), next) => store::processes::advance(tx, held, next, terms.lease)?,
+        };
+        if moved.is_none() {
+            return Ok(Met::Elsewhere);
+        }
+    }
+    let known = store::payments::lock(tx, order)?.ok_or_else(|| Error::Unavailable("an order has no payment".into()))?;
+    let mut heard = known.heard(word);
+    if open.is_some_and(|held| held.task != Task::Checkout) {
+        // What is moving money now writes down itself what it moved.
+        heard = Payment {
+            captured: known.captured,
+            capture_asked: known.capture_asked,
+            refunded: known.refunded,
+            refund_asked: known.refund_asked,
+            ..heard
+        };
+    }
+    book(tx, order, &known, &heard, None, terms)?;
+    match (moved, open) {
+        (Some(held), _) if held.step == Step::Action => Ok(Met::Waits(heard)),
+        (Some(held), _) => Ok(Met::Drive(held, heard)),
+        (None, Some(_)) => Ok(Met::Noted),
+        (None, None) => after_the_end(tx, order, heard, terms),
+    }
+}
+
+/// A word about an order that nothing is under way for.
+fn after_the_end(tx: &mut Conn, id: OrderId, payment: Payment, terms: Terms) -> Result<Met> {
+    let order = store::orders::lock(tx, id)?.ok_or_else(|| Error::Unavailable("a payment has no order".into()))?;
+    let over = matches!(order.status, Status::Failed | Status::Cancelled);
+    if over && payment.holds_money() {
+        let provider = Some(payment.provider.as_str());
+        let new = New { order: id, task: Task::Revert, provider, input: None, claim: None };
+        let held = store::processes::begin(tx, new, terms.lease, terms.now, Error::Busy)?;
+        return Ok(Met::Drive(held, payment));
+    }
+    let status = payment.status(order.status);
+    if status != order.payment_status {
+        let fulfilment = order.fulfilment_status;
+        let now = if order.status == Status::Placed { completed(status, fulfilment) } else { order.status };
+        let cancel_reason = order.cancel_reason.as_deref();
+        let turn = store::orders::Turn { status: now, fulfilment, payment: status, cancel_reason };
+        store::orders::turn(tx, &order, &turn, terms.now)?;
+    }
+    Ok(Met::Noted)
+}
+
+/// A move that orders has asked for itself.
+pub(crate) struct Own<'a> {
+    pub id: MoveId,
+    pub reference: &'a str,
+}
+
+/// Writes down how a payment stands now, with a move and an event for all that was moved since `known`.
+pub(crate) fn book(
+    tx: &mut Conn,
+    order: OrderId,
+    known: &Payment,
+    now: &Payment,
+    own: Option<Own<'_>>,
+    terms: Terms,
+) -> Result<()> {
+    if known == now {
+        return Ok(());
+    }
+    store::payments::save(tx, order, now, terms.now)?;
+    let currency = now.amount.currency;
+    let grown = |now: Minor, known: Minor| now.minus(known).ok().filter(|by| *by.get() > 0);
+    let mut own = own;
+    let moves = [
+        (Way::Capture, grown(now.captured, known.captured)),
+        (Way::Refund, grown(now.refunded, known.refunded)),
+    ];
+    let mut events = Vec::new();
+    for (way, amount) in moves {
+        let Some(amount) = amount else { continue };
+        match own.take() {
+            Some(Own { id, reference }) => {
+                store::payments::settle_move(tx, id, MoveState::Done, Some(reference), terms.now)?;
+            }
+            None => {
+                let (id, reason) = (Id::new(), Some("Moved at the provider.".to_owned()));
+                let wish = Move { id, way, amount, reason, state: MoveState::Done, created_at: terms.now };
+                store::payments::add_move(tx, order, &wish)?;
+            }
+        }
+        let amount = Money::new(amount, currency);
+        events.push(match way {
+            Way::Capture => OrderEvent::Captured { order_id: order, amount },
+            Way::Refund => OrderEvent::Refunded { order_id: order, amount },
+        });
+    }
+    if now.state == State::Voided && known.state == State::Authorised {
+        events.push(OrderEvent::Voided { order_id: order });
+    }
+    database::outbox::publish(tx, &events, terms.now, terms.trace)
+}
