@@ -14,7 +14,7 @@ use crate::{
 };
 use database::{
     Conn,
-    once::{Kept, Once},
+    once::{self, Kept, Once},
 };
 use kernel::Call;
 use orders_api::OrderId;
@@ -75,7 +75,7 @@ impl Service {
                     once.finish(tx, &full)?;
                     return Ok(Begun::Already(full));
                 }
-                Some(false) => return Err(Error::OrderBusy),
+                Some(false) => return Err(once::Refused::InProgress.into()),
                 None => (),
             }
             if wish.is_so(&full.order) {
