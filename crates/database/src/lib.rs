@@ -7,6 +7,7 @@
 //!
 //! It knows no domain, no HTTP and no configuration file. Uniqueness is a `CREATE UNIQUE INDEX name` and every CHECK
 //! has a CONSTRAINT name, in the migrations of both databases: errors are told apart by these names.
+pub mod audit;
 mod backend;
 mod chunks;
 mod conn;

@@ -105,7 +105,7 @@ impl Payment {
         match self.state {
             _ if moved && self.refunded == self.captured => PaymentStatus::Refunded,
             _ if moved && *self.refunded.get() > 0 => PaymentStatus::PartiallyRefunded,
-            _ if moved && self.left().is_ok_and(|left| left == Minor::ZERO) => PaymentStatus::Paid,
+            _ if moved && self.amount.amount.minus(self.released) == Ok(self.captured) => PaymentStatus::Paid,
             _ if order == Status::Failed => PaymentStatus::Failed,
             State::Open | State::Action | State::Pending => PaymentStatus::Pending,
             State::Authorised => PaymentStatus::Authorised,

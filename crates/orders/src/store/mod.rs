@@ -1,6 +1,7 @@
 //! diesel: domain types in and out, rows never leave.
 mod schema;
 
+pub(crate) mod audit;
 pub(crate) mod carts;
 pub(crate) mod orders;
 pub(crate) mod payments;
