@@ -2,6 +2,7 @@
 mod schema;
 mod sql;
 
+pub(crate) mod audit;
 pub(crate) mod categories;
 pub(crate) mod imports;
 pub(crate) mod list;

@@ -61,13 +61,6 @@ diesel::table! {
     }
 }
 diesel::table! {
-    stock (variant_id) {
-        variant_id -> Uuid,
-        on_hand -> BigInt,
-        reserved -> BigInt,
-    }
-}
-diesel::table! {
     reservations (id) {
         id -> Uuid,
         state -> Text,
@@ -107,7 +100,6 @@ diesel::allow_tables_to_appear_in_same_query!(
     products,
     variants,
     product_categories,
-    stock,
     reservations,
     reservation_lines
 );
