@@ -7,10 +7,11 @@ use crate::{
 };
 use database::{Conn, Error as DatabaseError};
 use kernel::{CallError, Failure, Time, Trace};
-use std::sync::Arc;
 use products_api::{
-    ConfirmError, Holding, Holdings, HoldingsError, MAX_HOLDINGS, ReleaseError, ReservationId, Reserve, ReserveError, ShipError, StockEvent, StockLine,
+    ConfirmError, Holding, Holdings, HoldingsError, MAX_HOLDINGS, ReleaseError, ReservationId, Reserve, ReserveError,
+    ShipError, StockEvent, StockLine,
 };
+use std::sync::Arc;
 
 /// What a unit ends in: the domain's no, or the database's.
 pub(super) enum Ended<E> {
@@ -213,13 +214,7 @@ fn let_go(tx: &mut Conn, id: ReservationId, now: Time, trace: Trace) -> Result<F
 }
 
 /// How many holds ended; `begun` is where a test may end the process, with some of them due.
-fn expire(
-    tx: &mut Conn,
-    due: &[ReservationId],
-    now: Time,
-    trace: Trace,
-    begun: Point,
-) -> Result<usize, DatabaseError> {
+fn expire(tx: &mut Conn, due: &[ReservationId], now: Time, trace: Trace, begun: Point) -> Result<usize, DatabaseError> {
     if due.is_empty() {
         return Ok(0);
     }

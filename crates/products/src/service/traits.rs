@@ -7,8 +7,8 @@ use crate::{
 };
 use kernel::{Call, CallError, Failure, async_trait};
 use products_api::{
-    Catalogue, ConfirmError, Holding, Holdings, HoldingsError, MAX_LINES, PageImage, PageOption, PageVariant, ProductPage, Quote, QuoteError,
-    ReleaseError, ReservationId, Reserve, ReserveError, ShipError, Stock, VariantId,
+    Catalogue, ConfirmError, Holding, Holdings, HoldingsError, MAX_LINES, PageImage, PageOption, PageVariant,
+    ProductPage, Quote, QuoteError, ReleaseError, ReservationId, Reserve, ReserveError, ShipError, Stock, VariantId,
 };
 use std::convert::Infallible;
 

@@ -96,10 +96,4 @@ diesel::table! {
     }
 }
 diesel::joinable!(reservation_lines -> reservations (reservation_id));
-diesel::allow_tables_to_appear_in_same_query!(
-    products,
-    variants,
-    product_categories,
-    reservations,
-    reservation_lines
-);
+diesel::allow_tables_to_appear_in_same_query!(products, variants, product_categories, reservations, reservation_lines);

@@ -222,7 +222,8 @@ pub(crate) fn movements(
     count: bool,
 ) -> Result<Page<Movement>> {
     use stock_movements as m;
-    let rows = m::table.filter(m::variant_id.eq(variant)).filter(m::position.lt(after.map_or(i64::MAX, |after| after.0)));
+    let rows =
+        m::table.filter(m::variant_id.eq(variant)).filter(m::position.lt(after.map_or(i64::MAX, |after| after.0)));
     let rows = rows.order(m::position.desc()).limit(i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1));
     let columns = (m::position, m::on_hand, m::reserved, m::kind, m::reservation_id, m::reason, m::at);
     let rows: Vec<MovementRow> = rows.select(columns).load(conn)?;
@@ -242,8 +243,8 @@ pub(crate) fn movements(
 /// One too many says that there are more than are counted.
 fn counted(conn: &mut Conn, variant: VariantId) -> Result<u64> {
     let cap = usize::try_from(Page::<Movement>::COUNT_CAP).unwrap_or(usize::MAX);
-    let sql =
-        Sql::<BigInt>::new("SELECT COUNT(*) FROM (SELECT 1 AS one FROM stock_movements WHERE variant_id = ").id(variant);
+    let sql = Sql::<BigInt>::new("SELECT COUNT(*) FROM (SELECT 1 AS one FROM stock_movements WHERE variant_id = ")
+        .id(variant);
     let count: i64 = sql.limit(cap + 1).text(") counted").get_result(conn)?;
     Ok(count.unsigned_abs())
 }
