@@ -116,6 +116,10 @@ async fn catalogue<C: Ord>(meter: &mut Meter<'_, C>) {
     measure!(meter, "POST /v1/variants/{id}/stock-adjustments", {
         admin.post(&format!("{variant}/stock-adjustments"), json!({ "delta": 1 }))
     });
+    measure!(meter, "GET /v1/variants/{id}/stock-movements", admin.get(&format!("{variant}/stock-movements")));
+    measure!(meter, "GET /v1/variants/{id}/stock-movements?count=true", {
+        admin.get(&format!("{variant}/stock-movements?count=true"))
+    });
 }
 
 async fn carts<C: Ord>(meter: &mut Meter<'_, C>) {

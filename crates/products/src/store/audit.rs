@@ -80,14 +80,16 @@ pub(crate) static ALWAYS: [Invariant; 9] = [
                (SELECT DISTINCT reservation_id FROM reservation_lines) l ON l.reservation_id = r.id",
     },
     // The ledger as it must be (each counted line reserved once, and ended once as the state says), minus the ledger as
-    // it is: what does not cancel out is off. What had ended when the ledger was opened is not in it.
+    // it is: what does not cancel out is off. What had ended before the ledger was opened is not in it.
     Invariant {
         name: "products.reservations_are_in_the_ledger",
         holds: "the ledger has every counted line of a reservation as it was reserved and as it ended, and nothing else",
         shown: shown::<Reservation>,
         rows: "WITH known AS (SELECT r.id, r.state FROM reservations r CROSS JOIN \
-               (SELECT MAX(at) AS at FROM stock_movements WHERE kind = 'opening') opened \
-               WHERE opened.at IS NULL OR r.updated_at > opened.at OR r.state IN ('held', 'confirmed')) \
+               (SELECT MAX(at) AS at FROM stock_movements WHERE kind = 'opening') opened LEFT JOIN \
+               (SELECT DISTINCT reservation_id FROM stock_movements) m ON m.reservation_id = r.id \
+               WHERE opened.at IS NULL OR r.created_at > opened.at OR r.state IN ('held', 'confirmed') \
+               OR m.reservation_id IS NOT NULL) \
                SELECT COALESCE(k.id, d.id) AS subject, CASE WHEN k.id IS NULL THEN 'movements of no reservation' \
                WHEN d.id IS NOT NULL THEN k.state || '; its lines and its movements differ in ' || d.n END AS detail \
                FROM known k FULL JOIN (SELECT id, COUNT(*) AS n FROM (SELECT id, variant_id, kind FROM (\

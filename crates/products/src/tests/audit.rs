@@ -166,3 +166,31 @@ async fn what_was_made_wrong_is_named() {
         }
     }
 }
+
+/// A shop that had stock before it had a ledger.
+#[tokio::test]
+async fn a_ledger_opens_with_what_is_there() {
+    const SQLITE: &str =
+        include_str!("../../../../migrations/products/sqlite/2026-01-04-000000_stock_movements/up.sql");
+    const POSTGRES: &str =
+        include_str!("../../../../migrations/products/postgres/2026-01-04-000000_stock_movements/up.sql");
+    for shop in Shop::new().await {
+        shop.busy().await;
+        let none = shop.create(lamp("None", 2000, 0)).await.variants[0].id;
+        shop.spoil("DROP TABLE stock_movements", "DROP TABLE stock_movements").await;
+        shop.spoil(SQLITE, POSTGRES).await;
+        shop.sound().await;
+        let kinds = "SELECT COUNT(*) FROM stock_movements WHERE kind = ";
+        assert_eq!(shop.number(&format!("{kinds}'opening'")).await, 4, "one of each variant");
+        assert_eq!(shop.number(&format!("{kinds}'reserved'")).await, 2, "one held, one confirmed");
+
+        shop.clock.pass(Duration::from_secs(600));
+        shop.service().sweep().await;
+        shop.service().count_stock(&call(), none, 3).await.unwrap();
+        let sold = reserve(&[(none, 3, 2000)], 600);
+        shop.products.stock().reserve(&call(), sold.clone()).await.unwrap();
+        shop.products.stock().release(&call(), sold.reservation).await.unwrap();
+        assert_eq!(shop.number(&format!("{kinds}'expired'")).await, 1);
+        shop.sound().await;
+    }
+}
