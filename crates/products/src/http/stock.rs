@@ -117,5 +117,5 @@ pub(crate) async fn movements(
     query.end()?;
     let after = cursor.map(|cursor| After::read(id.0, &cursor)).transpose()?;
     let movements = service.movements(id.0, after, limit, count).await?;
-    Ok(HttpResponse::Ok().json(page(movements, |movement| MovementBody::from(movement))))
+    Ok(HttpResponse::Ok().json(page(movements, MovementBody::from)))
 }
