@@ -44,8 +44,9 @@ struct Shop {
     products: Products,
     /// The tables themselves.
     db: Database,
+    location: Location,
     clock: Arc<Hands>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Shop {
@@ -69,7 +70,13 @@ impl Shop {
         let spool = folder.path().join("spool");
         let clock = Arc::new(Hands(AtomicI64::new(BEGAN)));
         let products = Products::open(db.clone(), clock.clone(), Settings::default(), spool).await.unwrap();
-        Self { products, db, clock, _folder: folder }
+        Self { products, db, location, clock, folder }
+    }
+    /// Another process of the same domain, as far as the database can tell.
+    async fn again(&self) -> Products {
+        let db = Database::open(&self.location, "products", database::Settings::default()).unwrap();
+        let spool = self.folder.path().join("other");
+        Products::open(db, self.clock.clone(), Settings::default(), spool).await.unwrap()
     }
     fn service(&self) -> &Service {
         &self.products.0
@@ -266,7 +273,7 @@ async fn fifty_are_never_oversold() {
 
 impl Shop {
     async fn import(&self, text: &str, dry_run: bool) -> Result<Report, String> {
-        let file = self._folder.path().join("file.csv");
+        let file = self.folder.path().join("file.csv");
         std::fs::write(&file, text).unwrap();
         self.products.import_file(&file, Format::Shopify, Currency::EUR, dry_run, |_, _| ()).await
     }

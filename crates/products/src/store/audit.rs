@@ -1,5 +1,6 @@
 //! The invariants of products, recomputed from the tables. Each check is one statement, so it sees one moment and never
-//! what is merely under way; each reads its tables once, however much there is.
+//! what is merely under way; each reads its tables a time or two, however much there is. Both sides of a comparison are
+//! added up under one GROUP BY where either may lack what the other has: SQLite joins such sides row by row.
 //!
 //! A statement says what it looked at, as rows `(subject, detail)`: the detail is NULL where all is well.
 use super::sql::Sql;
@@ -90,9 +91,9 @@ pub(crate) static ALWAYS: [Invariant; 9] = [
                (SELECT DISTINCT reservation_id FROM stock_movements) m ON m.reservation_id = r.id \
                WHERE opened.at IS NULL OR r.created_at > opened.at OR r.state IN ('held', 'confirmed') \
                OR m.reservation_id IS NOT NULL) \
-               SELECT COALESCE(k.id, d.id) AS subject, CASE WHEN k.id IS NULL THEN 'movements of no reservation' \
-               WHEN d.id IS NOT NULL THEN k.state || '; its lines and its movements differ in ' || d.n END AS detail \
-               FROM known k FULL JOIN (SELECT id, COUNT(*) AS n FROM (SELECT id, variant_id, kind FROM (\
+               SELECT id AS subject, CASE WHEN MAX(state) IS NULL THEN 'movements of no reservation' \
+               WHEN SUM(n) > 0 THEN MAX(state) || '; its lines and its movements differ in ' || SUM(n) END AS detail FROM (\
+               SELECT id, state, 0 AS n FROM known UNION ALL SELECT id, NULL, 1 FROM (SELECT id FROM (\
                SELECT k.id, l.variant_id, 'reserved' AS kind, 1 AS n, 0 AS on_hand, l.quantity AS reserved \
                FROM known k JOIN reservation_lines l ON l.reservation_id = k.id WHERE l.counted \
                UNION ALL SELECT k.id, l.variant_id, k.state, 1, CASE k.state WHEN 'shipped' THEN -l.quantity ELSE 0 END, \
@@ -100,35 +101,34 @@ pub(crate) static ALWAYS: [Invariant; 9] = [
                WHERE l.counted AND k.state IN ('released', 'expired', 'shipped') \
                UNION ALL SELECT reservation_id, variant_id, kind, -1, -on_hand, -reserved FROM stock_movements \
                WHERE reservation_id IS NOT NULL) both_sides GROUP BY id, variant_id, kind \
-               HAVING SUM(n) <> 0 OR SUM(on_hand) <> 0 OR SUM(reserved) <> 0) differing GROUP BY id) d ON d.id = k.id",
+               HAVING SUM(n) <> 0 OR SUM(on_hand) <> 0 OR SUM(reserved) <> 0) differing) r GROUP BY id",
     },
     // Nothing is purged from the outbox yet. Whoever purges it must let this look at younger reservations only.
     Invariant {
         name: "products.reservations_were_told",
         holds: "the outbox has once that a reservation was reserved and once how it ended; of a tombstone it has nothing",
         shown: shown::<Reservation>,
-        rows: "SELECT COALESCE(r.id, e.subject) AS subject, CASE WHEN r.id IS NULL THEN 'told of, and not there' \
-               WHEN COALESCE(e.reserved, 0) <> r.lines \
-               OR COALESCE(e.released, 0) <> CASE WHEN r.state IN ('released', 'expired') THEN r.lines ELSE 0 END \
-               OR COALESCE(e.shipped, 0) <> CASE r.state WHEN 'shipped' THEN 1 ELSE 0 END THEN r.state \
-               || '; told as reserved ' || COALESCE(e.reserved, 0) || ' times, as released ' || COALESCE(e.released, 0) \
-               || ', as shipped ' || COALESCE(e.shipped, 0) END AS detail FROM (SELECT r.id, r.state, \
-               CASE WHEN l.reservation_id IS NULL THEN 0 ELSE 1 END AS lines FROM reservations r LEFT JOIN \
-               (SELECT DISTINCT reservation_id FROM reservation_lines) l ON l.reservation_id = r.id) r FULL JOIN \
-               (SELECT subject, SUM(CASE kind WHEN 'stock.reserved' THEN 1 ELSE 0 END) AS reserved, \
-               SUM(CASE kind WHEN 'stock.released' THEN 1 ELSE 0 END) AS released, \
-               SUM(CASE kind WHEN 'stock.shipped' THEN 1 ELSE 0 END) AS shipped FROM outbox \
-               WHERE kind IN ('stock.reserved', 'stock.released', 'stock.shipped') GROUP BY subject) e ON e.subject = r.id",
+        rows: "SELECT subject, CASE WHEN MAX(state) IS NULL THEN 'told of, and not there' WHEN SUM(reserved) <> SUM(lines) \
+               OR SUM(released) <> SUM(CASE WHEN state IN ('released', 'expired') THEN lines ELSE 0 END) \
+               OR SUM(shipped) <> SUM(CASE state WHEN 'shipped' THEN 1 ELSE 0 END) THEN MAX(state) || '; told as reserved ' \
+               || SUM(reserved) || ' times, as released ' || SUM(released) || ', as shipped ' || SUM(shipped) END AS detail \
+               FROM (SELECT r.id AS subject, r.state, CASE WHEN l.reservation_id IS NULL THEN 0 ELSE 1 END AS lines, \
+               0 AS reserved, 0 AS released, 0 AS shipped FROM reservations r LEFT JOIN \
+               (SELECT DISTINCT reservation_id FROM reservation_lines) l ON l.reservation_id = r.id \
+               UNION ALL SELECT subject, NULL, 0, CASE kind WHEN 'stock.reserved' THEN 1 ELSE 0 END, \
+               CASE kind WHEN 'stock.released' THEN 1 ELSE 0 END, CASE kind WHEN 'stock.shipped' THEN 1 ELSE 0 END FROM outbox \
+               WHERE kind IN ('stock.reserved', 'stock.released', 'stock.shipped')) both_sides GROUP BY subject",
     },
     Invariant {
         name: "products.lowest_prices",
         holds: "what products are sorted by is the lowest price of their variants, currency by currency",
         shown: shown::<Product>,
-        rows: "SELECT COALESCE(k.product_id, p.product_id) AS subject, CASE WHEN k.amount IS NULL OR p.amount IS NULL \
-               OR k.amount <> p.amount THEN COALESCE(k.currency, p.currency) || ': kept is ' \
-               || COALESCE(CAST(k.amount AS text), 'none') || ', the lowest is ' || COALESCE(CAST(p.amount AS text), 'none') \
-               END AS detail FROM product_prices k FULL JOIN (SELECT product_id, currency, MIN(amount) AS amount FROM prices \
-               GROUP BY product_id, currency) p ON p.product_id = k.product_id AND p.currency = k.currency",
+        rows: "SELECT product_id AS subject, CASE WHEN MAX(kept) = MAX(lowest) THEN NULL ELSE currency || ': kept is ' \
+               || COALESCE(CAST(MAX(kept) AS text), 'none') || ', the lowest is ' \
+               || COALESCE(CAST(MAX(lowest) AS text), 'none') END AS detail FROM (\
+               SELECT product_id, currency, amount AS kept, NULL AS lowest FROM product_prices UNION ALL \
+               SELECT product_id, currency, NULL, MIN(amount) FROM prices GROUP BY product_id, currency) both_sides \
+               GROUP BY product_id, currency",
     },
 ];
 

@@ -24,6 +24,9 @@ impl Shop {
         };
         self.db.write(spoil).await.unwrap();
     }
+    pub(super) async fn spoil_both(&self, how: &'static str) {
+        self.spoil(how, how).await;
+    }
     pub(super) async fn number(&self, select: &str) -> i64 {
         let select = format!("SELECT CAST(({select}) AS bigint) AS n");
         let unit =
@@ -107,10 +110,10 @@ impl Shop {
     }
     /// All tables as they are, to be put back.
     async fn saved(&self) {
-        self.spoil(TAKE, TAKE).await;
+        self.spoil_both(TAKE).await;
     }
     async fn restored(&self) {
-        self.spoil(PUT, PUT).await;
+        self.spoil_both(PUT).await;
     }
 }
 
@@ -136,7 +139,7 @@ async fn what_was_made_wrong_is_named() {
         shop.saved().await;
         let mut named: Vec<_> = vec!["products.nothing_is_held"];
         for (who, spoil) in SPOILT {
-            shop.spoil(spoil, spoil).await;
+            shop.spoil_both(spoil).await;
             let off = shop.off(false).await;
             assert!(off.contains(&who), "{spoil}: {who} is silent, others say {off:?}");
             named.push(who);
@@ -177,7 +180,7 @@ async fn a_ledger_opens_with_what_is_there() {
     for shop in Shop::new().await {
         shop.busy().await;
         let none = shop.create(lamp("None", 2000, 0)).await.variants[0].id;
-        shop.spoil("DROP TABLE stock_movements", "DROP TABLE stock_movements").await;
+        shop.spoil_both("DROP TABLE stock_movements").await;
         shop.spoil(SQLITE, POSTGRES).await;
         shop.sound().await;
         let kinds = "SELECT COUNT(*) FROM stock_movements WHERE kind = ";

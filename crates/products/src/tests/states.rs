@@ -214,3 +214,47 @@ async fn every_operation_in_every_state_twice() {
         }
     }
 }
+
+impl Shop {
+    /// So many holds that are past their time, of one variant.
+    async fn due(&self, holds: i64) -> VariantId {
+        let red = self.create(lamp("Lamp", 2000, holds)).await.variants[0].id;
+        for _ in 0..holds {
+            self.products.stock().reserve(&call(), reserve(&[(red, 1, 2000)], HOLD)).await.unwrap();
+        }
+        self.clock.pass(Duration::from_secs(HOLD));
+        red
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_sweep_at_once() {
+    for shop in Shop::new().await {
+        let red = shop.due(250).await;
+        let other = shop.again().await;
+        let both = [shop.products.clone(), other.clone(), shop.products.clone(), other];
+        let sweeps: Vec<_> = both.map(|one| tokio::spawn(async move { one.0.sweep().await })).into_iter().collect();
+        for sweep in sweeps {
+            sweep.await.unwrap();
+        }
+        shop.service().sweep().await; // what one of them left to another
+        assert_eq!(shop.service().level(red).await.unwrap().reserved, 0);
+        assert_eq!(shop.number("SELECT COUNT(*) FROM reservations WHERE state = 'expired'").await, 250);
+        shop.sound().await;
+    }
+}
+
+#[tokio::test]
+async fn a_sweep_that_fails_keeps_nothing_and_is_repeated() {
+    for shop in Shop::new().await {
+        let red = shop.due(3).await;
+        shop.spoil_both("ALTER TABLE stock_movements RENAME TO elsewhere").await;
+        shop.service().sweep().await;
+        assert_eq!(shop.number("SELECT COUNT(*) FROM reservations WHERE state = 'held'").await, 3);
+        shop.spoil_both("ALTER TABLE elsewhere RENAME TO stock_movements").await;
+        shop.sound().await;
+        shop.service().sweep().await;
+        assert_eq!(shop.service().level(red).await.unwrap().reserved, 0);
+        shop.sound().await;
+    }
+}
