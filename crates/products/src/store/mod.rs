@@ -8,6 +8,8 @@ pub(crate) mod imports;
 pub(crate) mod list;
 pub(crate) mod products;
 pub(crate) mod reservations;
+#[cfg(test)]
+pub(crate) mod spoil;
 pub(crate) mod stock;
 pub(crate) mod write;
 

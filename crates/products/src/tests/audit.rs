@@ -1,13 +1,7 @@
 //! The audit names what is off: each check meets a row that was made wrong.
 use super::*;
+use crate::store::spoil::{number, spoil};
 use database::Conn;
-use diesel::{QueryableByName, RunQueryDsl, connection::SimpleConnection, sql_query, sql_types::BigInt};
-
-#[derive(QueryableByName)]
-struct Number {
-    #[diesel(sql_type = BigInt)]
-    n: i64,
-}
 
 impl Shop {
     /// Every invariant holds, and is looked at.
@@ -18,26 +12,14 @@ impl Shop {
     }
     /// Makes something wrong, whatever constraints say; PostgreSQL's own way where it differs.
     async fn spoil(&self, sqlite: &'static str, postgres: &'static str) {
-        let spoil = move |tx: &mut Conn| {
-            tx.on(|conn| conn.batch_execute(sqlite), |conn| conn.batch_execute(postgres))?;
-            Ok::<_, database::Error>(())
-        };
-        self.db.write(spoil).await.unwrap();
+        self.db.write(move |tx: &mut Conn| spoil(tx, sqlite, postgres)).await.unwrap();
     }
     pub(super) async fn spoil_both(&self, how: &'static str) {
         self.spoil(how, how).await;
     }
     pub(super) async fn number(&self, select: &str) -> i64 {
-        let select = format!("SELECT CAST(({select}) AS bigint) AS n");
-        let unit =
-            move |conn: &mut Conn| {
-                let load = |rows: Vec<Number>| rows[0].n;
-                Ok::<_, database::Error>(conn.on(
-                    |conn| sql_query(&select).load(conn).map(load),
-                    |conn| sql_query(&select).load(conn).map(load),
-                )?)
-            };
-        self.db.read(unit).await.unwrap()
+        let select = select.to_owned();
+        self.db.read(move |conn| number(conn, &select)).await.unwrap()
     }
     /// The names of the checks that are off.
     async fn off(&self, at_rest: bool) -> Vec<&'static str> {
