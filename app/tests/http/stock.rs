@@ -67,6 +67,39 @@ async fn stock_is_adjusted_by_what_came_and_went() {
 }
 
 #[tokio::test]
+async fn what_changed_stock_can_be_read() {
+    let (variant, staff) = (variant(shop(), 5).await, shop().staff().await);
+    adjust(&variant, json!({ "delta": 3, "reason": "delivery" })).await.expect(200);
+    count(&variant, 7).await.expect(200);
+    count(&variant, 7).await.expect(200);
+    ordered(&shop().customer().await, &variant, 2).await;
+    let path = format!("/v1/variants/{variant}/stock-movements");
+    let all = staff.get(&format!("{path}?count=true")).send().await.expect(200);
+    assert_eq!((all.number("/count"), all.json()["count_capped"].as_bool()), (4, Some(false)));
+    assert_eq!(all.json()["next"], Value::Null);
+    let movements = all.json()["items"].as_array().unwrap().clone();
+    let brief: Vec<_> =
+        movements.iter().map(|m| (m["kind"].clone(), m["on_hand"].clone(), m["reserved"].clone())).collect();
+    let expected = json!([["reserved", 0, 2], ["counted", -1, 0], ["adjusted", 3, 0], ["created", 5, 0]]);
+    assert_eq!(json!(brief), expected);
+    assert!(movements[0]["reservation_id"].as_str().unwrap().starts_with("resv_"));
+    assert_eq!((&movements[2]["reason"], &movements[2]["reservation_id"]), (&json!("delivery"), &Value::Null));
+
+    let (mut pages, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = staff.get(&format!("{path}?limit=3{cursor}")).send().await.expect(200);
+        pages.extend(page.json()["items"].as_array().unwrap().clone());
+        let Some(next) = page.json()["next"].as_str().map(str::to_owned) else { break };
+        cursor = format!("&cursor={next}");
+    }
+    assert_eq!(pages, movements);
+    let other = self::variant(shop(), 1).await;
+    let foreign = staff.get(&format!("/v1/variants/{other}/stock-movements?limit=3{cursor}")).send().await;
+    foreign.problem(400, "invalid_cursor");
+    staff.get(&format!("{path}?limit=0")).send().await.problem(400, "invalid_query");
+}
+
+#[tokio::test]
 async fn an_adjustment_is_repeated_with_its_key_and_counts_once() {
     let (staff, variant, key) = (shop().staff().await, variant(shop(), 5).await, unique("key"));
     let path = format!("/v1/variants/{variant}/stock-adjustments");
@@ -84,6 +117,7 @@ async fn stock_of_nothing_is_not_found() {
     let nothing = "var_01h455vb4pex5vsknk084sn02q";
     let staff = shop().staff().await;
     staff.get(&format!("/v1/variants/{nothing}/stock")).send().await.problem(404, "not_found");
+    staff.get(&format!("/v1/variants/{nothing}/stock-movements")).send().await.problem(404, "not_found");
     count(nothing, 1).await.problem(404, "not_found");
     adjust(nothing, json!({ "delta": 1 })).await.problem(404, "not_found");
 }

@@ -2,9 +2,10 @@
 //!
 //! Owns what the shop sells, what it costs and how much of it is there. Invariants: a variant is one combination of its
 //! product's options and there is one of each; never is more reserved than is on hand (a CHECK, and a guard in every
-//! statement that reserves); a reservation is confirmed or expires, decided by one guarded UPDATE and no clock outside
-//! the database; a list is sorted by keys kept beside its rows, so both databases answer alike.
+//! statement that reserves); every change of stock writes its movement, so that a ledger adds up to what is there; a
+//! reservation is confirmed or expires, decided by one guarded UPDATE and not by a clock; a list is sorted by keys kept beside its rows, so both databases answer alike.
 //! It never calls another domain, never deletes a product that was sold, and stores no HTML that it did not clean.
+mod crash;
 mod domain;
 mod http;
 mod seed;

@@ -1,4 +1,8 @@
 //! The statements themselves, every body on both databases.
+mod audit;
+mod ledger;
+mod states;
+
 use crate::{
     Format, MIGRATIONS, Products, Report, Settings,
     http::NewProductBody,
@@ -9,14 +13,40 @@ use database::{
     Database, Location, migrate,
     once::{Kept, Once},
 };
-use kernel::{Call, Currency, Id, Minor, Principal, SystemClock, Trace};
+use kernel::{Call, Clock, Currency, Id, Minor, Principal, Time, Trace};
 use products_api::{ConfirmError, ReleaseError, Reserve, ReserveError, ReserveLine, Short, VariantId};
 use serde_json::json;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+/// When the clock of a test begins.
+const BEGAN: i64 = 1_700_000_000_000_000;
+
+/// Time passes when a test says so.
+struct Hands(AtomicI64);
+impl Hands {
+    fn pass(&self, span: Duration) {
+        self.0.fetch_add(i64::try_from(span.as_micros()).unwrap(), Ordering::SeqCst);
+    }
+}
+impl Clock for Hands {
+    fn now(&self) -> Time {
+        Time::from_micros(self.0.load(Ordering::SeqCst))
+    }
+}
 
 struct Shop {
     products: Products,
-    _folder: tempfile::TempDir,
+    /// The tables themselves.
+    db: Database,
+    location: Location,
+    clock: Arc<Hands>,
+    folder: tempfile::TempDir,
 }
 
 impl Shop {
@@ -38,8 +68,15 @@ impl Shop {
         tokio::task::spawn_blocking(move || migrate(&at, &MIGRATIONS)).await.unwrap().unwrap();
         let db = Database::open(&location, "products", database::Settings::default()).unwrap();
         let spool = folder.path().join("spool");
-        let products = Products::open(db, Arc::new(SystemClock), Settings::default(), spool).await.unwrap();
-        Self { products, _folder: folder }
+        let clock = Arc::new(Hands(AtomicI64::new(BEGAN)));
+        let products = Products::open(db.clone(), clock.clone(), Settings::default(), spool).await.unwrap();
+        Self { products, db, location, clock, folder }
+    }
+    /// Another process of the same domain, as far as the database can tell.
+    async fn again(&self) -> Products {
+        let db = Database::open(&self.location, "products", database::Settings::default()).unwrap();
+        let spool = self.folder.path().join("other");
+        Products::open(db, self.clock.clone(), Settings::default(), spool).await.unwrap()
     }
     fn service(&self) -> &Service {
         &self.products.0
@@ -180,7 +217,10 @@ async fn a_reservation_from_hold_to_shipment() {
         let second = reserve(&[(red, 2, 2000)], 600);
         stock.reserve(&call(), second.clone()).await.unwrap();
         assert!(matches!(service.count_stock(&call(), red, 1).await, Err(Error::BelowReserved)));
-        assert!(matches!(service.adjust_stock(&call(), red, -1, Once::unkeyed()).await, Err(Error::BelowReserved)));
+        assert!(matches!(
+            service.adjust_stock(&call(), red, -1, None, Once::unkeyed()).await,
+            Err(Error::BelowReserved)
+        ));
         stock.release(&call(), second.reservation).await.unwrap();
         stock.release(&call(), second.reservation).await.unwrap();
         assert_eq!(stock.reserve(&call(), second).await.unwrap_err().split(), Ok(ReserveError::Over));
@@ -190,16 +230,22 @@ async fn a_reservation_from_hold_to_shipment() {
         stock.release(&call(), never.reservation).await.unwrap();
         assert_eq!(stock.reserve(&call(), never).await.unwrap_err().split(), Ok(ReserveError::Over));
 
-        let brief = reserve(&[(red, 2, 2000)], 0);
+        let brief = reserve(&[(red, 2, 2000)], 600);
         stock.reserve(&call(), brief.clone()).await.unwrap();
-        stock.reserve(&call(), reserve(&[(red, 2, 2000)], 0)).await.unwrap();
+        let next = reserve(&[(red, 2, 2000)], 600);
+        assert!(stock.reserve(&call(), next.clone()).await.is_err(), "the first one stands");
+        shop.clock.pass(Duration::from_secs(600));
+        stock.reserve(&call(), next).await.unwrap();
         assert_eq!(stock.confirm(&call(), brief.reservation).await.unwrap_err().split(), Ok(ConfirmError::Over));
-        assert_eq!(levels().await, (2, 2));
+        service.sweep().await;
+        assert_eq!(levels().await, (2, 2), "nothing else was past its time");
+        shop.clock.pass(Duration::from_secs(600));
         service.sweep().await;
         assert_eq!(levels().await, (2, 0));
         let quotes = shop.products.catalogue().quote(&call(), vec![red, blue, Id::new()]).await.unwrap();
         assert_eq!(quotes.len(), 2);
         assert_eq!((quotes[0].title.as_str(), quotes[0].prices.len(), quotes[0].sold), ("Lamp – Red", 2, true));
+        shop.sound().await;
     }
 }
 
@@ -221,12 +267,13 @@ async fn fifty_are_never_oversold() {
         }
         assert_eq!(won, 50);
         assert_eq!(shop.service().level(a).await.unwrap().available(), 0);
+        shop.sound().await;
     }
 }
 
 impl Shop {
     async fn import(&self, text: &str, dry_run: bool) -> Result<Report, String> {
-        let file = self._folder.path().join("file.csv");
+        let file = self.folder.path().join("file.csv");
         std::fs::write(&file, text).unwrap();
         self.products.import_file(&file, Format::Shopify, Currency::EUR, dry_run, |_, _| ()).await
     }
@@ -298,6 +345,7 @@ async fn many_products_in_one_file() {
         assert_eq!(counts(&shop.import(&text, false).await.unwrap()), (2000, 0, 0, 1000));
         let changed = text.replace("p7,,,M,2.00", "p7,,,M,3.00\np7,,,L,4.00");
         assert_eq!(counts(&shop.import(&changed, false).await.unwrap()), (2001, 0, 1, 999));
+        shop.sound().await;
     }
 }
 

@@ -112,9 +112,17 @@ async fn catalogue<C: Ord>(meter: &mut Meter<'_, C>) {
         .await;
     measure!(meter, "GET /v1/imports/{id}", admin.get(&import));
     measure!(meter, "GET /v1/variants/{id}/stock", admin.get(&format!("{variant}/stock")));
-    measure!(meter, "PUT /v1/variants/{id}/stock", admin.put(&format!("{variant}/stock"), json!({ "on_hand": 90 })));
+    let on_hand = std::cell::Cell::new(90);
+    measure!(meter, "PUT /v1/variants/{id}/stock", {
+        on_hand.set(on_hand.get() + 1); // a count that finds what is known writes nothing
+        admin.put(&format!("{variant}/stock"), json!({ "on_hand": on_hand.get() }))
+    });
     measure!(meter, "POST /v1/variants/{id}/stock-adjustments", {
         admin.post(&format!("{variant}/stock-adjustments"), json!({ "delta": 1 }))
+    });
+    measure!(meter, "GET /v1/variants/{id}/stock-movements", admin.get(&format!("{variant}/stock-movements")));
+    measure!(meter, "GET /v1/variants/{id}/stock-movements?count=true", {
+        admin.get(&format!("{variant}/stock-movements?count=true"))
     });
 }
 

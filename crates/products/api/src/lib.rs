@@ -42,8 +42,9 @@ pub trait Catalogue {
 /// What the shop may promise of its goods.
 #[contract(stock = "cleave.products.v1.Stock")]
 pub trait Stock {
-    /// Holds every line at its expected price, all or nothing, for `hold_for`. A second call with the same reservation
-    /// answers as the first.
+    /// Holds every line at its expected price, all or nothing, for `hold_for`; lines of one variant are summed. A second
+    /// call with the same reservation answers as the first. So it must hold the same quantities: others under an id that
+    /// stands are [`Invalid`](ReserveError::Invalid), under one that is over [`Over`](ReserveError::Over).
     #[idempotent(Peer)]
     async fn reserve(&self, call: &Call, request: Reserve) -> Result<(), CallError<ReserveError>>;
     /// The pivot: wins if the hold still stands; from then on it does not expire.
@@ -55,10 +56,16 @@ pub trait Stock {
     /// What was confirmed leaves the house: lowers what is on hand and what is reserved.
     #[idempotent(Peer)]
     async fn ship(&self, call: &Call, reservation: ReservationId) -> Result<(), CallError<ShipError>>;
+    /// Reservations in the order of their ids, for whoever compares them with what they stand for: those after `after`, at
+    /// most `limit`. Where they have very many lines an answer brings fewer; none at all says that there are no more.
+    #[read(Peer)]
+    async fn holdings(&self, call: &Call, request: Holdings) -> Result<Vec<Holding>, CallError<HoldingsError>>;
 }
 
 /// The most variants or lines that one call takes.
 pub const MAX_LINES: usize = 1000;
+/// The most reservations that one answer brings.
+pub const MAX_HOLDINGS: usize = 500;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum QuoteError {
@@ -131,7 +138,7 @@ pub struct PageVariant {
 pub struct Reserve {
     pub reservation: ReservationId,
     pub currency: Currency,
-    /// Each variant once.
+    /// A variant may stand in several; a variant with two prices is told as changed.
     pub lines: Vec<ReserveLine>,
     pub hold_for: Duration,
 }
@@ -161,7 +168,8 @@ pub enum ReserveError {
     /// It was released or has expired before.
     #[error("the reservation is over")]
     Over,
-    /// No lines, too many, a variant twice, or a quantity below one.
+    /// No lines, too many, a quantity below one or beyond a million of one variant; or the reservation stands already, with
+    /// other lines.
     #[error("the lines cannot be reserved")]
     Invalid,
 }
@@ -195,6 +203,42 @@ pub enum ReleaseError {
 pub enum ShipError {
     #[error("nothing is confirmed under this reservation")]
     NotConfirmed,
+}
+
+/// Which reservations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holdings {
+    /// The last one that the caller has; `None` begins.
+    pub after: Option<ReservationId>,
+    /// 1 to [`MAX_HOLDINGS`].
+    pub limit: usize,
+}
+
+/// A reservation as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holding {
+    pub reservation: ReservationId,
+    pub state: HoldingState,
+    /// In the order of variants; none where it was released before anything was held.
+    pub lines: Vec<StockLine>,
+}
+
+/// What became of a reservation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HoldingState {
+    /// For a time only.
+    Held,
+    Confirmed,
+    Shipped,
+    Released,
+    /// Its time was over before it was confirmed.
+    Expired,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HoldingsError {
+    #[error("1 to {MAX_HOLDINGS} at once")]
+    OutOfRange,
 }
 
 /// Told of products.

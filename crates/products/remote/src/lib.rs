@@ -1,8 +1,9 @@
 //! The traits of products over gRPC. The contract is `proto/`; here stands only which type is written as which message.
 use kernel::Money;
 use products_api::{
-    ConfirmError, PageImage, PageOption, PageVariant, PriceNow, ProductPage, Quote, QuoteError, ReleaseError,
-    ReservationId, Reserve, ReserveError, ReserveLine, ShipError, Short, VariantId,
+    ConfirmError, Holding, HoldingState, Holdings, HoldingsError, PageImage, PageOption, PageVariant, PriceNow,
+    ProductPage, Quote, QuoteError, ReleaseError, ReservationId, Reserve, ReserveError, ReserveLine, ShipError, Short,
+    StockLine, VariantId,
 };
 
 wire::include_proto!("cleave.products.v1");
@@ -44,4 +45,11 @@ wire::wire! {
     value ReservationId = ShipRequest { reservation }
     value () = Shipped {}
     oneof ShipError = ShipError in ship_error { NotConfirmed {} }
+
+    struct Holdings = HoldingsRequest { after, limit }
+    value Vec<Holding> = HoldingList { items }
+    struct Holding = Holding { reservation, state, lines }
+    enum HoldingState = HoldingState { Held, Confirmed, Shipped, Released, Expired }
+    struct StockLine = StockLine { variant_id, quantity }
+    oneof HoldingsError = HoldingsError in holdings_error { OutOfRange {} }
 }

@@ -15,7 +15,7 @@ pub(crate) use categories::NewCategoryBody;
 use imports::ImportBody;
 use kernel::{Code, Needs};
 use shown::ProductBody;
-use stock::{Adjustment, Count, StockBody};
+use stock::{Adjustment, Count, MovementBody, StockBody};
 use variants::{AddVariant, ChangeVariant, SoldBody};
 use web::{Paged, Route, delete, get, patch, post, put};
 
@@ -104,6 +104,11 @@ fn variants() -> Vec<Route> {
             .gives::<StockBody>(200, "The stock")
             .keyed()
             .fails(&[Code::BelowReserved]),
+        get("/v1/variants/{id}/stock-movements", STOCK_READ, stock::movements)
+            .says("What changed the stock of a variant, newest first; all of it adds up to the stock")
+            .gives::<Paged<MovementBody>>(200, "A page")
+            .paged()
+            .query("count", "true: count them as well, up to 10,000"),
     ]
 }
 

@@ -1,12 +1,14 @@
 use super::bodies::stock_of;
 use crate::{
-    domain::stock::{Level, MAX_STOCK},
+    domain::stock::{Level, MAX_STOCK, Movement},
     service::Service,
+    store::stock::After,
 };
 use actix_web::{HttpResponse, web::Data};
-use products_api::{Variant, VariantId};
+use kernel::Time;
+use products_api::{ReservationId, Variant, VariantId};
 use serde::{Deserialize, Serialize};
-use web::{Body, Caller, Fields, PathId, Pointer, Post, Problem, Reply, reason};
+use web::{Body, Caller, Fields, PathId, Pointer, Post, Problem, Query, Reply, page, reason};
 
 /// What was counted.
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -24,7 +26,7 @@ pub(crate) struct Count {
 pub(crate) struct Adjustment {
     #[schema(minimum = -1_000_000_000, maximum = 1_000_000_000)]
     delta: i64,
-    /// For the log.
+    /// For the ledger: what staff will want to know of it later.
     #[schema(max_length = 500)]
     reason: Option<String>,
 }
@@ -45,6 +47,31 @@ impl From<&Level> for StockBody {
     fn from(level: &Level) -> Self {
         let Level { variant, on_hand, reserved } = *level;
         Self { variant_id: variant, on_hand, reserved, available: level.available() }
+    }
+}
+
+/// A change of what there is of a variant. All of a variant's changes add up to its stock.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = StockMovement)]
+pub(crate) struct MovementBody {
+    /// `opening` (the ledger began), `created` or `imported` (with the variant), `counted`, `adjusted`, `reserved`,
+    /// `released`, `expired` (a hold was past its time) or `shipped`.
+    kind: String,
+    /// By how much what is on hand changed.
+    on_hand: i64,
+    /// By how much what is promised changed.
+    reserved: i64,
+    /// Whose promise it was.
+    #[schema(value_type = Option<String>)]
+    reservation_id: Option<ReservationId>,
+    /// What staff said of an adjustment.
+    reason: Option<String>,
+    at: Time,
+}
+
+impl From<Movement> for MovementBody {
+    fn from(Movement { kind, on_hand, reserved, reservation, reason, at }: Movement) -> Self {
+        Self { kind, on_hand, reserved, reservation_id: reservation, reason, at }
     }
 }
 
@@ -78,7 +105,17 @@ pub(crate) async fn adjust(
     let why = post.body.reason.as_ref().and_then(|text| fields.text(&at.at("reason"), text, 0, 500));
     fields.check()?;
     let kept = post.once(|level: &Level| Reply::json(200, &StockBody::from(level)));
-    let answer = kept.answer(service.adjust_stock(&caller.call, id.0, delta, kept.handle()).await?);
-    tracing::info!(variant = %id.0, delta, reason = why, "stock adjusted");
-    Ok(answer)
+    Ok(kept.answer(service.adjust_stock(&caller.call, id.0, delta, why, kept.handle()).await?))
+}
+
+pub(crate) async fn movements(
+    service: Data<Service>,
+    id: PathId<Variant>,
+    mut query: Query,
+) -> Result<HttpResponse, Problem> {
+    let (limit, cursor, count) = (query.limit()?, query.cursor()?, query.flag("count")?);
+    query.end()?;
+    let after = cursor.map(|cursor| After::read(id.0, &cursor)).transpose()?;
+    let movements = service.movements(id.0, after, limit, count).await?;
+    Ok(HttpResponse::Ok().json(page(movements, MovementBody::from)))
 }

@@ -5,6 +5,7 @@ use crate::{
         import::Progress,
         product::Product,
         shopify::{Batch, Merged, made, merge},
+        stock::Kind,
     },
     store::{
         self,
@@ -61,7 +62,7 @@ fn create(tx: &mut Conn, new: &[Product], terms: Terms) -> Result<(), Error> {
     }
     store::write::insert_rows(tx, new, || Error::SlugTaken)?;
     let variants = placed(new);
-    store::write::insert_variants(tx, &variants, || Error::OptionsTaken)?;
+    store::write::insert_variants(tx, &variants, (Kind::Imported, terms.at), || Error::OptionsTaken)?;
     let indexes: Vec<_> = new.iter().map(|product| Index::of(product, &[])).collect();
     store::write::insert_index(tx, &indexes)?;
     let events: Vec<_> = new.iter().map(|product| ProductEvent::Created { product_id: product.id }).collect();
@@ -85,7 +86,7 @@ fn update(tx: &mut Conn, changed: Vec<(Product, Merged)>, terms: Terms) -> Resul
     }
     let added: Vec<_> = changed.iter().flat_map(|(product, merged)| at(product, &merged.added)).collect();
     let touched: Vec<_> = changed.iter().flat_map(|(product, merged)| at(product, &merged.changed)).collect();
-    store::write::insert_variants(tx, &added, || Error::OptionsTaken)?;
+    store::write::insert_variants(tx, &added, (Kind::Imported, terms.at), || Error::OptionsTaken)?;
     store::write::update_variants(tx, &touched)?;
     store::write::replace_index(tx, &indexes)?;
     received(tx, &added, terms.at, terms.trace)?;

@@ -1,5 +1,6 @@
 //! The use cases of products, one a function.
 mod apply;
+mod audit;
 mod categories;
 mod imports;
 mod products;
@@ -32,7 +33,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { currency: Currency::EUR, sweep_seconds: 30 }
+        Self { currency: Currency::EUR, sweep_seconds: 5 }
     }
 }
 
@@ -70,6 +71,10 @@ impl Products {
     pub fn stock(&self) -> Arc<dyn Stock> {
         self.0.clone()
     }
+    /// Where a test may end the process; none without the feature that only tests turn on.
+    pub fn crash_points() -> &'static [&'static str] {
+        crate::crash::Point::ALL
+    }
     pub fn module(&self) -> Module {
         let sweep = |service: Arc<Service>| async move {
             service.sweep().await;
@@ -77,8 +82,7 @@ impl Products {
                 tracing::warn!(%error, "interrupted imports stay open until the next turn");
             }
         };
-        let every = Duration::from_secs(self.0.settings.sweep_seconds.max(1));
-        let sweeper = Worker::new("products-sweep", every, &self.0, sweep);
+        let sweeper = Worker::new("products-sweep", self.0.sweep_every(), &self.0, sweep);
         let purge = |service: Arc<Service>| async move { service.purge().await };
         let purge = Worker::new("products-purge", Duration::from_secs(3600), &self.0, purge);
         Module::new("products", crate::http::routes(), Arc::clone(&self.0))

@@ -3,6 +3,7 @@ use super::{Error, Service, apply::received, in_version};
 use crate::{
     domain::{
         product::{CategoryId, Changes, Named, NewProduct, Product, Status},
+        stock::Kind,
         text,
     },
     store::{
@@ -58,7 +59,7 @@ impl Service {
                 insert_named(tx, &mut product, chosen.is_some())?;
                 let all = std::slice::from_ref(&product);
                 let variants = store::write::placed(all);
-                store::write::insert_variants(tx, &variants, || Error::OptionsTaken)?;
+                store::write::insert_variants(tx, &variants, (Kind::Created, now), || Error::OptionsTaken)?;
                 store::write::insert_categories(tx, product.id, &ids)?;
                 store::write::insert_index(tx, &[Index::of(&product, &names)])?;
                 let event = ProductEvent::Created { product_id: product.id };

@@ -1,14 +1,17 @@
 //! Promises of stock: held, confirmed, shipped, released, and ended by time.
 use super::Service;
 use crate::{
-    domain::stock::{changed, short, state, valid},
+    crash::Point,
+    domain::stock::{Kind, changed, short, state, summed},
     store,
 };
 use database::{Conn, Error as DatabaseError};
 use kernel::{CallError, Failure, Time, Trace};
 use products_api::{
-    ConfirmError, ReleaseError, ReservationId, Reserve, ReserveError, ShipError, StockEvent, StockLine,
+    ConfirmError, Holding, Holdings, HoldingsError, MAX_HOLDINGS, ReleaseError, ReservationId, Reserve, ReserveError,
+    ShipError, StockEvent, StockLine,
 };
+use std::sync::Arc;
 
 /// What a unit ends in: the domain's no, or the database's.
 pub(super) enum Ended<E> {
@@ -34,23 +37,30 @@ const TRIES: usize = 3;
 
 impl Service {
     pub(super) async fn hold(&self, trace: Trace, request: Reserve) -> Result<(), Ended<ReserveError>> {
-        if !valid(&request) {
-            return Err(Ended::Domain(ReserveError::Invalid));
-        }
-        let now = self.now();
-        let attempt = |request: Reserve| self.db.write(move |tx: &mut Conn| hold(tx, &request, now, trace));
-        let first = attempt(request.clone()).await;
+        let Some(lines) = summed(&request) else { return Err(Ended::Domain(ReserveError::Invalid)) };
+        let (now, request) = (self.now(), Arc::new((request, lines)));
+        let attempt = async || {
+            let request = Arc::clone(&request);
+            Point::ReserveBegun.reach();
+            let held = self.db.write(move |tx: &mut Conn| hold(tx, &request.0, &request.1, now, trace)).await;
+            if held.is_ok() {
+                Point::ReserveKept.reach();
+            }
+            held
+        };
+        let first = attempt().await;
         let Err(Ended::Domain(ReserveError::OutOfStock { short })) = first else { return first };
         // Only now, in a transaction of its own: holds that are past their time may be what is missing.
         let variants: Vec<_> = short.iter().map(|short| short.variant).collect();
         let freed = self.db.write(move |tx: &mut Conn| {
-            let due = store::reservations::due_of(tx, &variants)?;
-            expire(tx, &due, now, trace)
+            let due = store::reservations::due_of(tx, &variants, now)?;
+            expire(tx, &due, now, trace, Point::FreeDueBegun)
         });
-        match freed.await? {
-            0 => Err(Ended::Domain(ReserveError::OutOfStock { short })),
-            _ => attempt(request).await,
+        if freed.await? == 0 {
+            return Err(Ended::Domain(ReserveError::OutOfStock { short }));
         }
+        Point::FreeDueKept.reach();
+        attempt().await
     }
 
     pub(super) async fn pivot(&self, id: ReservationId) -> Result<(), Ended<ConfirmError>> {
@@ -64,19 +74,27 @@ impl Service {
                 Some(_) | None => Err(Ended::Domain(ConfirmError::Over)),
             }
         };
-        self.db.write(unit).await
+        Point::ConfirmBegun.reach();
+        self.db.write(unit).await?;
+        Point::ConfirmKept.reach();
+        Ok(())
     }
 
     pub(super) async fn let_go(&self, trace: Trace, id: ReservationId) -> Result<(), Ended<ReleaseError>> {
         let now = self.now();
-        self.db.write(move |tx: &mut Conn| let_go(tx, id, now, trace)).await
+        Point::ReleaseBegun.reach();
+        match self.db.write(move |tx: &mut Conn| let_go(tx, id, now, trace)).await? {
+            Freed::Tombstone => Point::TombstoneKept.reach(),
+            Freed::Goods | Freed::Before => Point::ReleaseKept.reach(),
+        }
+        Ok(())
     }
 
     pub(super) async fn send_off(&self, trace: Trace, id: ReservationId) -> Result<(), Ended<ShipError>> {
         let now = self.now();
         let unit = move |tx: &mut Conn| {
             if store::reservations::advance(tx, id, &[state::CONFIRMED], state::SHIPPED, now)? {
-                store::reservations::take_out(tx, id)?;
+                store::stock::take_out(tx, id, now)?;
                 let event = StockEvent::Shipped { reservation_id: id };
                 return Ok(database::outbox::publish(tx, &[event], now, trace)?);
             }
@@ -85,20 +103,35 @@ impl Service {
                 Some(_) | None => Err(Ended::Domain(ShipError::NotConfirmed)),
             }
         };
-        self.db.write(unit).await
+        Point::ShipBegun.reach();
+        self.db.write(unit).await?;
+        Point::ShipKept.reach();
+        Ok(())
     }
 
-    /// Ends holds that are past their time.
+    pub(super) async fn held_now(&self, request: Holdings) -> Result<Vec<Holding>, Ended<HoldingsError>> {
+        let Holdings { after, limit } = request;
+        if !(1..=MAX_HOLDINGS).contains(&limit) {
+            return Err(Ended::Domain(HoldingsError::OutOfRange));
+        }
+        Ok(self.db.read(move |conn| store::reservations::holdings(conn, after, limit)).await?)
+    }
+
+    /// Ends holds that are past their time, until none is left. Several processes may: each takes other rows. A turn that
+    /// fails has kept what its transactions before had; the next turn does the rest.
     pub(crate) async fn sweep(&self) {
         loop {
             let now = self.now();
             let ended = self.db.write(move |tx: &mut Conn| {
-                let due = store::reservations::due(tx)?;
-                expire(tx, &due, now, Trace(0))
+                let due = store::reservations::due(tx, now)?;
+                expire(tx, &due, now, Trace(0), Point::SweepBegun)
             });
             match ended.await {
                 Ok(0) => return,
-                Ok(ended) => tracing::info!(ended, "holds are past their time"),
+                Ok(ended) => {
+                    Point::SweepKept.reach();
+                    tracing::info!(ended, "holds are past their time");
+                }
                 Err(error) => {
                     let error: &DatabaseError = &error;
                     tracing::warn!(%error, "holds stay until the next turn");
@@ -109,48 +142,69 @@ impl Service {
     }
 }
 
-fn hold(tx: &mut Conn, request: &Reserve, now: Time, trace: Trace) -> Result<(), Ended<ReserveError>> {
+fn hold(
+    tx: &mut Conn,
+    request: &Reserve,
+    lines: &[StockLine],
+    now: Time,
+    trace: Trace,
+) -> Result<(), Ended<ReserveError>> {
     let id = request.reservation;
     if !store::reservations::hold(tx, id, request.hold_for, now)? {
         return match store::reservations::state(tx, id)?.as_deref() {
-            Some(state::HELD | state::CONFIRMED | state::SHIPPED) => Ok(()),
+            Some(state::HELD | state::CONFIRMED | state::SHIPPED) => same(tx, id, lines),
             Some(_) | None => Err(Ended::Domain(ReserveError::Over)),
         };
     }
-    let variants = request.lines.iter().map(|line| line.variant);
+    let variants = lines.iter().map(|line| line.variant_id);
     let offers = store::reservations::offers(tx, variants, request.currency)?;
     let moved = changed(request, &offers);
     if !moved.is_empty() {
         return Err(Ended::Domain(ReserveError::Changed { prices: moved }));
     }
-    let missing = short(request, &offers);
+    let missing = short(lines, &offers);
     if !missing.is_empty() {
         return Err(Ended::Domain(ReserveError::OutOfStock { short: missing }));
     }
     let counted = |variant| offers.get(&variant).is_some_and(|offer| offer.tracked);
-    store::reservations::add_lines(tx, id, &request.lines, counted)?;
-    let tracked = request.lines.iter().filter(|line| counted(line.variant)).count();
-    if store::reservations::take(tx, id)? != tracked {
+    store::reservations::add_lines(tx, id, lines, counted)?;
+    let tracked = lines.iter().filter(|line| counted(line.variant_id)).count();
+    if store::stock::reserve(tx, id, now)? != tracked {
         // The rows are locked, so the guard agrees with what was read; should it not, nothing is kept.
         return Err(DatabaseError::Unavailable("stock moved under its lock".into()).into());
     }
-    let line = |line: &products_api::ReserveLine| StockLine { variant_id: line.variant, quantity: line.quantity };
-    let lines = request.lines.iter().map(line).collect();
-    Ok(database::outbox::publish(tx, &[StockEvent::Reserved { reservation_id: id, lines }], now, trace)?)
+    let event = StockEvent::Reserved { reservation_id: id, lines: lines.to_vec() };
+    Ok(database::outbox::publish(tx, &[event], now, trace)?)
 }
 
-fn let_go(tx: &mut Conn, id: ReservationId, now: Time, trace: Trace) -> Result<(), Ended<ReleaseError>> {
+/// Asked again: the same answer for the same lines. Others under its id are a mistake of the caller, who must not take
+/// them for held.
+fn same(tx: &mut Conn, id: ReservationId, lines: &[StockLine]) -> Result<(), Ended<ReserveError>> {
+    if store::reservations::lines(tx, id)? == lines { Ok(()) } else { Err(Ended::Domain(ReserveError::Invalid)) }
+}
+
+/// What a release came to.
+enum Freed {
+    Goods,
+    /// There was nothing, and now there never will be.
+    Tombstone,
+    /// It was over already.
+    Before,
+}
+
+fn let_go(tx: &mut Conn, id: ReservationId, now: Time, trace: Trace) -> Result<Freed, Ended<ReleaseError>> {
     for _ in 0..TRIES {
         if store::reservations::advance(tx, id, &[state::HELD, state::CONFIRMED], state::RELEASED, now)? {
-            store::reservations::free(tx, &[id])?;
+            store::stock::free(tx, &[id], Kind::Released, now)?;
             let event = StockEvent::Released { reservation_id: id };
-            return Ok(database::outbox::publish(tx, &[event], now, trace)?);
+            database::outbox::publish(tx, &[event], now, trace)?;
+            return Ok(Freed::Goods);
         }
         if store::reservations::tombstone(tx, id, now)? {
-            return Ok(());
+            return Ok(Freed::Tombstone);
         }
         match store::reservations::state(tx, id)?.as_deref() {
-            Some(state::RELEASED | state::EXPIRED) => return Ok(()),
+            Some(state::RELEASED | state::EXPIRED) => return Ok(Freed::Before),
             Some(state::SHIPPED) => return Err(Ended::Domain(ReleaseError::Shipped)),
             // it was reserved or confirmed while this looked for it: release that
             Some(_) | None => (),
@@ -159,14 +213,15 @@ fn let_go(tx: &mut Conn, id: ReservationId, now: Time, trace: Trace) -> Result<(
     Err(DatabaseError::Busy.into())
 }
 
-/// How many holds ended.
-fn expire(tx: &mut Conn, due: &[ReservationId], now: Time, trace: Trace) -> Result<usize, DatabaseError> {
+/// How many holds ended; `begun` is where a test may end the process, with some of them due.
+fn expire(tx: &mut Conn, due: &[ReservationId], now: Time, trace: Trace, begun: Point) -> Result<usize, DatabaseError> {
     if due.is_empty() {
         return Ok(0);
     }
+    begun.reach();
     let ended = store::reservations::expire(tx, due, now)?;
     if !ended.is_empty() {
-        store::reservations::free(tx, &ended)?;
+        store::stock::free(tx, &ended, Kind::Expired, now)?;
         let events: Vec<_> = ended.iter().map(|id| StockEvent::Released { reservation_id: *id }).collect();
         database::outbox::publish(tx, &events, now, trace)?;
     }

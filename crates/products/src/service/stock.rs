@@ -1,14 +1,15 @@
 //! What is on hand: shown, counted, adjusted.
 use super::{Error, Service};
 use crate::{
-    domain::stock::{Level, MAX_STOCK},
-    store,
+    crash::Point,
+    domain::stock::{Level, MAX_STOCK, Movement},
+    store::{self, stock::After},
 };
 use database::{
     Conn,
     once::{Kept, Once},
 };
-use kernel::{Call, Time, Trace};
+use kernel::{Call, Page, Time, Trace};
 use products_api::{StockEvent, VariantId};
 
 impl Service {
@@ -16,14 +17,38 @@ impl Service {
         self.db.read(move |conn| store::stock::level(conn, variant)).await?.ok_or(Error::NotFound)
     }
 
+    /// What happened to it, newest first.
+    pub(crate) async fn movements(
+        &self,
+        variant: VariantId,
+        after: Option<After>,
+        limit: usize,
+        count: bool,
+    ) -> Result<Page<Movement>, Error> {
+        let unit = move |conn: &mut Conn| {
+            let page = store::stock::movements(conn, variant, after, limit, count)?;
+            if page.items.is_empty() && store::stock::level(conn, variant)?.is_none() {
+                return Err(Error::NotFound);
+            }
+            Ok(page)
+        };
+        self.db.read(unit).await
+    }
+
+    /// A count that finds what the books say changes nothing, and tells nobody.
     pub(crate) async fn count_stock(&self, call: &Call, variant: VariantId, on_hand: i64) -> Result<Level, Error> {
         let (now, trace) = (self.now(), call.trace);
         let unit = move |tx: &mut Conn| {
-            let level = store::stock::set(tx, variant, on_hand, Error::BelowReserved)?.ok_or(Error::NotFound)?;
-            tell(tx, level, now, trace)?;
-            Ok(level)
+            let counted = store::stock::set(tx, variant, on_hand, now, Error::BelowReserved)?.ok_or(Error::NotFound)?;
+            if counted.changed {
+                tell(tx, counted.level, now, trace)?;
+            }
+            Ok::<_, Error>(counted.level)
         };
-        self.db.write(unit).await
+        Point::CountBegun.reach();
+        let level = self.db.write(unit).await?;
+        Point::CountKept.reach();
+        Ok(level)
     }
 
     pub(crate) async fn adjust_stock(
@@ -31,12 +56,15 @@ impl Service {
         call: &Call,
         variant: VariantId,
         delta: i64,
+        reason: Option<String>,
         once: Once<Level>,
     ) -> Result<Kept<Level>, Error> {
         let (now, trace) = (self.now(), call.trace);
         let unit = move |tx: &mut Conn| {
             once.run(tx, |tx| {
-                let level = store::stock::adjust(tx, variant, delta, Error::BelowReserved)?.ok_or(Error::NotFound)?;
+                let reason = reason.as_deref();
+                let adjusted = store::stock::adjust(tx, variant, delta, reason, now, Error::BelowReserved)?;
+                let level = adjusted.ok_or(Error::NotFound)?;
                 if level.on_hand > MAX_STOCK {
                     return Err(Error::TooMuch);
                 }
@@ -44,7 +72,10 @@ impl Service {
                 Ok(level)
             })
         };
-        self.db.write(unit).await
+        Point::AdjustBegun.reach();
+        let kept = self.db.write(unit).await?;
+        Point::AdjustKept.reach();
+        Ok(kept)
     }
 }
 

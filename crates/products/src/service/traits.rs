@@ -7,8 +7,8 @@ use crate::{
 };
 use kernel::{Call, CallError, Failure, async_trait};
 use products_api::{
-    Catalogue, ConfirmError, MAX_LINES, PageImage, PageOption, PageVariant, ProductPage, Quote, QuoteError,
-    ReleaseError, ReservationId, Reserve, ReserveError, ShipError, Stock, VariantId,
+    Catalogue, ConfirmError, Holding, Holdings, HoldingsError, MAX_LINES, PageImage, PageOption, PageVariant,
+    ProductPage, Quote, QuoteError, ReleaseError, ReservationId, Reserve, ReserveError, ShipError, Stock, VariantId,
 };
 use std::convert::Infallible;
 
@@ -67,5 +67,8 @@ impl Stock for Service {
     }
     async fn ship(&self, call: &Call, reservation: ReservationId) -> Result<(), CallError<ShipError>> {
         Ok(self.send_off(call.trace, reservation).await?)
+    }
+    async fn holdings(&self, _: &Call, request: Holdings) -> Result<Vec<Holding>, CallError<HoldingsError>> {
+        Ok(self.held_now(request).await?)
     }
 }

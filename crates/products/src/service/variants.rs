@@ -1,7 +1,10 @@
 //! Variants of a product that exists already.
 use super::{Error, Service, apply::received, in_version, products::categories, products::next_version};
 use crate::{
-    domain::product::{MAX_VARIANTS, Named, NewVariant, Product, Variant, fits},
+    domain::{
+        product::{MAX_VARIANTS, Named, NewVariant, Product, Variant, fits},
+        stock::Kind,
+    },
     store::{
         self,
         write::{Index, Placed},
@@ -62,7 +65,8 @@ impl Service {
                 let at = product.variants.len();
                 product.variants.push(new);
                 let placed = Placed { product: product.id, position: at, variant: &product.variants[at] };
-                store::write::insert_variants(tx, std::slice::from_ref(&placed), || Error::OptionsTaken)?;
+                let begun = (Kind::Created, now);
+                store::write::insert_variants(tx, std::slice::from_ref(&placed), begun, || Error::OptionsTaken)?;
                 received(tx, &[placed], now, trace)?;
                 reindex(tx, &product)?;
                 next_version(tx, &mut product, now, trace)?;

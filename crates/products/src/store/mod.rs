@@ -2,11 +2,14 @@
 mod schema;
 mod sql;
 
+pub(crate) mod audit;
 pub(crate) mod categories;
 pub(crate) mod imports;
 pub(crate) mod list;
 pub(crate) mod products;
 pub(crate) mod reservations;
+#[cfg(test)]
+pub(crate) mod spoil;
 pub(crate) mod stock;
 pub(crate) mod write;
 

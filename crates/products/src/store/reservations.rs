@@ -1,41 +1,35 @@
 //! Promises of stock. Whoever changes several rows of stock locks them in the order of variants first, and a
 //! reservation's own row before any of stock: so two of them never wait for each other.
 use super::{
-    schema::{reservation_lines, reservations, stock},
+    schema::{reservation_lines, reservations},
     sql::Sql,
 };
 use crate::domain::stock::{Level, Offer, state};
-use database::{Conn, Now, Result, chunks};
+use database::{Conn, Error, Result, chunks};
 use diesel::{
     prelude::*,
+    result::Error as Diesel,
     sql_types::{BigInt, Bool, Nullable, Text, Uuid as SqlUuid},
 };
 use kernel::{Currency, Minor, Time};
-use products_api::{ReservationId, ReserveLine, VariantId};
+use products_api::{Holding, HoldingState, MAX_LINES, ReservationId, StockLine, VariantId};
 use std::{collections::HashMap, time::Duration};
 
-/// `false` when there is one of this id. It expires by the database's clock.
+/// `false` when there is one of this id. Time passes by the shop's clock, so whoever injects one can make it pass.
 pub(crate) fn hold(tx: &mut Conn, id: ReservationId, hold_for: Duration, at: Time) -> Result<bool> {
-    let new = Sql::<diesel::sql_types::Untyped>::new(
-        "INSERT INTO reservations (id, state, expires_at, created_at, updated_at) VALUES (",
-    )
-    .id(id)
-    .text(", 'held', ")
-    .later(hold_for)
-    .text(", ")
-    .at(at)
-    .text(", ")
-    .at(at)
-    .text(") ON CONFLICT (id) DO NOTHING");
-    Ok(new.execute(tx)? == 1)
+    begin(tx, id, state::HELD, Some(at + hold_for), at)
 }
 
 /// A mark that nothing may be held under this id any more; `false` when something is or was.
 pub(crate) fn tombstone(tx: &mut Conn, id: ReservationId, at: Time) -> Result<bool> {
+    begin(tx, id, state::RELEASED, None, at)
+}
+
+fn begin(tx: &mut Conn, id: ReservationId, state: &str, expires_at: Option<Time>, at: Time) -> Result<bool> {
     let row = (
         reservations::id.eq(id),
-        reservations::state.eq(state::RELEASED),
-        reservations::expires_at.eq(None::<Time>),
+        reservations::state.eq(state),
+        reservations::expires_at.eq(expires_at),
         reservations::created_at.eq(at),
         reservations::updated_at.eq(at),
     );
@@ -93,88 +87,103 @@ struct LineRow {
     counted: bool,
 }
 
-/// `counted`: of a variant whose stock is tracked.
+/// Each variant once. `counted`: of a variant whose stock is tracked.
 pub(crate) fn add_lines(
     tx: &mut Conn,
     id: ReservationId,
-    lines: &[ReserveLine],
+    lines: &[StockLine],
     counted: impl Fn(VariantId) -> bool,
 ) -> Result<()> {
-    let row = |line: &ReserveLine| LineRow {
+    let row = |&StockLine { variant_id, quantity }: &_| LineRow {
         reservation_id: id,
-        variant_id: line.variant,
-        quantity: line.quantity,
-        counted: counted(line.variant),
+        variant_id,
+        quantity,
+        counted: counted(variant_id),
     };
-    let mut rows: Vec<_> = lines.iter().map(row).collect();
-    rows.sort_unstable_by_key(|row| row.variant_id);
+    let rows: Vec<_> = lines.iter().map(row).collect();
     for rows in chunks(&rows, 4) {
         diesel::insert_into(reservation_lines::table).values(rows).execute(tx)?;
     }
     Ok(())
 }
 
-/// Reserves what the counted lines say where that much is available; how many lines that were.
-pub(crate) fn take(tx: &mut Conn, id: ReservationId) -> Result<usize> {
-    let sql: Sql = Sql::new(
-        "UPDATE stock SET reserved = stock.reserved + l.quantity FROM reservation_lines l WHERE l.reservation_id = ",
-    );
-    let sql = sql
-        .id(id)
-        .text(" AND l.counted AND l.variant_id = stock.variant_id AND stock.on_hand - stock.reserved >= l.quantity");
-    Ok(sql.execute(tx)?)
+/// What is written down under a reservation, in the order of variants.
+pub(crate) fn lines(conn: &mut Conn, id: ReservationId) -> Result<Vec<StockLine>> {
+    let lines = reservation_lines::table.filter(reservation_lines::reservation_id.eq(id));
+    let columns = (reservation_lines::variant_id, reservation_lines::quantity);
+    let rows: Vec<(VariantId, i64)> = lines.order(reservation_lines::variant_id).select(columns).load(conn)?;
+    Ok(rows.into_iter().map(|(variant_id, quantity)| StockLine { variant_id, quantity }).collect())
 }
 
-/// Frees what these reservations hold; together, since two may hold of one variant.
-pub(crate) fn free(tx: &mut Conn, ids: &[ReservationId]) -> Result<()> {
-    lock_stock(tx, ids)?;
-    let sql: Sql = Sql::new(
-        "UPDATE stock SET reserved = stock.reserved - l.quantity FROM (SELECT variant_id, \
-         CAST(SUM(quantity) AS bigint) AS quantity FROM reservation_lines WHERE counted AND reservation_id",
+type HoldingTypes = (SqlUuid, Text, Nullable<SqlUuid>, Nullable<BigInt>);
+
+/// The most lines that one answer brings: it must fit into a message. More than any one reservation has.
+const MOST_LINES: usize = 20 * MAX_LINES;
+
+/// Reservations after `after` in the order of ids, each with all of its lines: `limit` at most, fewer where they have very
+/// many lines, none only at the end. One statement, so they stand as they stood together.
+pub(crate) fn holdings(conn: &mut Conn, after: Option<ReservationId>, limit: usize) -> Result<Vec<Holding>> {
+    let sql = Sql::<HoldingTypes>::new(
+        "SELECT r.id, r.state, l.variant_id, l.quantity FROM (SELECT id, state FROM reservations",
     );
-    sql.among(ids.iter().copied()).text(" GROUP BY variant_id) l WHERE l.variant_id = stock.variant_id").execute(tx)?;
-    Ok(())
+    let sql = match after {
+        Some(id) => sql.text(" WHERE id > ").id(id),
+        None => sql,
+    };
+    let rows: Vec<(ReservationId, String, Option<VariantId>, Option<i64>)> = sql
+        .text(" ORDER BY id")
+        .limit(limit)
+        .text(") r LEFT JOIN reservation_lines l ON l.reservation_id = r.id ORDER BY r.id, l.variant_id")
+        .limit(MOST_LINES + 1)
+        .not_kept()
+        .load(conn)?;
+    let cut = rows.len() > MOST_LINES;
+    let mut all: Vec<Holding> = Vec::new();
+    for (reservation, state, variant, quantity) in rows {
+        let line = variant.zip(quantity).map(|(variant_id, quantity)| StockLine { variant_id, quantity });
+        match all.last_mut().filter(|last| last.reservation == reservation) {
+            Some(same) => same.lines.extend(line),
+            None => {
+                let state = known(&state).ok_or_else(|| Error::Query(Diesel::DeserializationError(state.into())))?;
+                all.push(Holding { reservation, state, lines: line.into_iter().collect() });
+            }
+        }
+    }
+    if cut {
+        all.pop(); // perhaps without its last lines
+    }
+    Ok(all)
 }
 
-/// What was reserved leaves the house.
-pub(crate) fn take_out(tx: &mut Conn, id: ReservationId) -> Result<()> {
-    lock_stock(tx, &[id])?;
-    let sql: Sql = Sql::new(
-        "UPDATE stock SET on_hand = stock.on_hand - l.quantity, reserved = stock.reserved - l.quantity \
-         FROM reservation_lines l WHERE l.reservation_id = ",
-    );
-    sql.id(id).text(" AND l.counted AND l.variant_id = stock.variant_id").execute(tx)?;
-    Ok(())
-}
-
-fn lock_stock(tx: &mut Conn, ids: &[ReservationId]) -> Result<()> {
-    let lines = reservation_lines::table
-        .filter(reservation_lines::reservation_id.eq_any(ids))
-        .filter(reservation_lines::counted)
-        .select(reservation_lines::variant_id);
-    let rows = stock::table.filter(stock::variant_id.eq_any(lines)).order(stock::variant_id);
-    rows.select(stock::variant_id).for_update().load::<VariantId>(tx)?;
-    Ok(())
+fn known(state: &str) -> Option<HoldingState> {
+    Some(match state {
+        state::HELD => HoldingState::Held,
+        state::CONFIRMED => HoldingState::Confirmed,
+        state::SHIPPED => HoldingState::Shipped,
+        state::RELEASED => HoldingState::Released,
+        state::EXPIRED => HoldingState::Expired,
+        _ => return None,
+    })
 }
 
 /// Holds past their time, a hundred at most; those that somebody else is just moving are left to them.
-pub(crate) fn due(tx: &mut Conn) -> Result<Vec<ReservationId>> {
+pub(crate) fn due(tx: &mut Conn, at: Time) -> Result<Vec<ReservationId>> {
     let due = reservations::table
         .filter(reservations::state.eq(state::HELD))
-        .filter(reservations::expires_at.le(Now))
+        .filter(reservations::expires_at.le(at))
         .order(reservations::id)
         .limit(100);
     Ok(due.select(reservations::id).for_update().skip_locked().load(tx)?)
 }
 
 /// The same, of these variants.
-pub(crate) fn due_of(tx: &mut Conn, variants: &[VariantId]) -> Result<Vec<ReservationId>> {
+pub(crate) fn due_of(tx: &mut Conn, variants: &[VariantId], at: Time) -> Result<Vec<ReservationId>> {
     let lines = reservation_lines::table
         .filter(reservation_lines::variant_id.eq_any(variants))
         .select(reservation_lines::reservation_id);
     let due = reservations::table
         .filter(reservations::state.eq(state::HELD))
-        .filter(reservations::expires_at.le(Now))
+        .filter(reservations::expires_at.le(at))
         .filter(reservations::id.eq_any(lines))
         .order(reservations::id)
         .limit(1000);
@@ -186,7 +195,7 @@ pub(crate) fn expire(tx: &mut Conn, ids: &[ReservationId], at: Time) -> Result<V
     let held = diesel::update(reservations::table)
         .filter(reservations::id.eq_any(ids))
         .filter(reservations::state.eq(state::HELD))
-        .filter(reservations::expires_at.le(Now));
+        .filter(reservations::expires_at.le(at));
     let ended = held.set((
         reservations::state.eq(state::EXPIRED),
         reservations::expires_at.eq(None::<Time>),

@@ -61,13 +61,6 @@ diesel::table! {
     }
 }
 diesel::table! {
-    stock (variant_id) {
-        variant_id -> Uuid,
-        on_hand -> BigInt,
-        reserved -> BigInt,
-    }
-}
-diesel::table! {
     reservations (id) {
         id -> Uuid,
         state -> Text,
@@ -103,11 +96,4 @@ diesel::table! {
     }
 }
 diesel::joinable!(reservation_lines -> reservations (reservation_id));
-diesel::allow_tables_to_appear_in_same_query!(
-    products,
-    variants,
-    product_categories,
-    stock,
-    reservations,
-    reservation_lines
-);
+diesel::allow_tables_to_appear_in_same_query!(products, variants, product_categories, reservations, reservation_lines);

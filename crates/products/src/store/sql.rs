@@ -2,14 +2,14 @@
 //! of the text because PostgreSQL plans a bound one anew each time), put together from fixed pieces of text and binds.
 //!
 //! Unlike `sql_query` they are prepared once and kept, as any other statement: their texts are few.
-use database::{Conn, Db, Moved, Now};
+use database::{Conn, Db};
 use diesel::{
     QueryResult, RunQueryDsl,
     query_builder::{AstPass, Query, QueryFragment, QueryId},
     sql_types::{Array, BigInt, Text, Timestamptz, Untyped, Uuid as SqlUuid},
 };
 use kernel::{Id, Time};
-use std::{borrow::Cow, marker::PhantomData, time::Duration};
+use std::{borrow::Cow, marker::PhantomData};
 use uuid::Uuid;
 
 /// `ST` is the type of its rows.
@@ -26,7 +26,6 @@ enum Piece {
     Int(i64),
     Str(String),
     At(Time),
-    Later(Moved),
     Lock(&'static str),
 }
 
@@ -56,10 +55,6 @@ impl<ST> Sql<ST> {
     }
     pub(crate) fn at(self, time: Time) -> Self {
         self.with(Piece::At(time))
-    }
-    /// The present by the database's clock, and `span` more.
-    pub(crate) fn later(self, span: Duration) -> Self {
-        self.with(Piece::Later(Now.plus(span)))
     }
     /// `LIMIT` as text.
     pub(crate) fn limit(self, rows: usize) -> Self {
@@ -93,7 +88,6 @@ impl Piece {
             Self::Int(value) => out.push_bind_param::<BigInt, i64>(value)?,
             Self::Str(value) => out.push_bind_param::<Text, String>(value)?,
             Self::At(time) => out.push_bind_param::<Timestamptz, Time>(time)?,
-            Self::Later(moved) => moved.walk_ast(out)?,
             Self::Lock(how) if *out.backend() == Db::Postgres => out.push_sql(how),
             Self::Lock(_) => (),
         }

@@ -1,10 +1,11 @@
 //! Products as they are written, whatever hangs on them included: many of them in a few statements.
 use super::{
-    schema::{prices, product_categories, product_prices, products, stock, variants, words},
-    to_json,
+    schema::{prices, product_categories, product_prices, products, variants, words},
+    stock, to_json,
 };
 use crate::domain::{
     product::{CategoryId, Product, Variant, options_key},
+    stock::Kind,
     text,
 };
 use database::{Conn, Error, Result, Violates, chunks};
@@ -69,14 +70,6 @@ struct PriceRow {
     currency: Currency,
     amount: Minor,
     product_id: ProductId,
-}
-
-#[derive(Insertable)]
-#[diesel(table_name = stock, treat_none_as_default_value = false)]
-struct StockRow {
-    variant_id: VariantId,
-    on_hand: i64,
-    reserved: i64,
 }
 
 #[derive(Insertable)]
@@ -146,10 +139,11 @@ pub(crate) fn placed(all: &[Product]) -> Vec<Placed<'_>> {
     all.iter().flat_map(|product| of(&product.id, &product.variants)).collect()
 }
 
-/// New variants with their prices and stock; `taken` when their product has one with the same values.
+/// New variants with their prices and stock, the ledger of which begins with `kind`; `taken` when their product has one with the same values.
 pub(crate) fn insert_variants<E: From<Error>>(
     tx: &mut Conn,
     new: &[Placed<'_>],
+    (kind, at): (Kind, Time),
     taken: impl Fn() -> E,
 ) -> Result<(), E> {
     let row = |Placed { product, position, variant }: &Placed<'_>| (*product, *position as i64, variant.id);
@@ -166,17 +160,8 @@ pub(crate) fn insert_variants<E: From<Error>>(
     for rows in chunks(&rows, 7) {
         diesel::insert_into(variants::table).values(rows).execute(tx).violates("variants_options", taken())?;
     }
-    let stocks: Vec<_> = new
-        .iter()
-        .map(|Placed { variant, .. }| StockRow {
-            variant_id: variant.id,
-            on_hand: variant.on_hand,
-            reserved: variant.reserved,
-        })
-        .collect();
-    for rows in chunks(&stocks, 3) {
-        diesel::insert_into(stock::table).values(rows).execute(tx).map_err(Error::from)?;
-    }
+    let stocked: Vec<_> = new.iter().map(|placed| (placed.variant.id, placed.variant.on_hand)).collect();
+    stock::open(tx, &stocked, kind, at)?;
     insert_prices(tx, new)?;
     Ok(())
 }

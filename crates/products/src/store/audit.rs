@@ -1,0 +1,181 @@
+//! The invariants of products, recomputed from the tables. Each check is one statement, so it sees one moment and never
+//! what is merely under way; each reads its tables a time or two, however much there is. Both sides of a comparison are
+//! added up under one GROUP BY where either may lack what the other has: SQLite joins such sides row by row.
+//!
+//! A statement says what it looked at, as rows `(subject, detail)`: the detail is NULL where all is well.
+use super::sql::Sql;
+use database::{Conn, Result};
+use diesel::{
+    prelude::*,
+    sql_types::{BigInt, Nullable, Text, Uuid as SqlUuid},
+};
+use kernel::{Check, Finding, Id, Kind, Time};
+use products_api::{Product, Reservation, Variant};
+use uuid::Uuid;
+
+/// One invariant.
+pub(crate) struct Invariant {
+    name: &'static str,
+    holds: &'static str,
+    /// How the id of a subject is shown.
+    shown: fn(Uuid) -> String,
+    /// The rows that it looks at.
+    rows: &'static str,
+}
+
+fn shown<T: Kind>(id: Uuid) -> String {
+    Id::<T>::from(id).to_string()
+}
+
+/// What holds at any moment.
+pub(crate) static ALWAYS: [Invariant; 9] = [
+    Invariant {
+        name: "products.stock_is_its_ledger",
+        holds: "what is on hand and what is reserved of a variant are the sums of its movements",
+        shown: shown::<Variant>,
+        rows: "SELECT s.variant_id AS subject, CASE WHEN s.on_hand <> COALESCE(m.on_hand, 0) \
+               OR s.reserved <> COALESCE(m.reserved, 0) THEN s.on_hand || ' on hand, ' || s.reserved \
+               || ' reserved; by the ledger ' || COALESCE(m.on_hand, 0) || ' and ' || COALESCE(m.reserved, 0) END AS detail \
+               FROM stock s LEFT JOIN (SELECT variant_id, CAST(SUM(on_hand) AS bigint) AS on_hand, \
+               CAST(SUM(reserved) AS bigint) AS reserved FROM stock_movements GROUP BY variant_id) m \
+               ON m.variant_id = s.variant_id",
+    },
+    Invariant {
+        name: "products.reserved_is_promised",
+        holds: "what is reserved of a variant is what held and confirmed reservations have of it",
+        shown: shown::<Variant>,
+        rows: "SELECT s.variant_id AS subject, CASE WHEN s.reserved <> COALESCE(l.quantity, 0) THEN s.reserved \
+               || ' reserved, ' || COALESCE(l.quantity, 0) || ' promised' END AS detail FROM stock s LEFT JOIN \
+               (SELECT l.variant_id, CAST(SUM(l.quantity) AS bigint) AS quantity FROM reservations r \
+               JOIN reservation_lines l ON l.reservation_id = r.id WHERE l.counted AND r.state IN ('held', 'confirmed') \
+               GROUP BY l.variant_id) l ON l.variant_id = s.variant_id",
+    },
+    Invariant {
+        name: "products.stock_within_bounds",
+        holds: "no less than nothing of a variant is reserved, and no more than is on hand",
+        shown: shown::<Variant>,
+        rows: "SELECT variant_id AS subject, CASE WHEN reserved < 0 OR reserved > on_hand THEN reserved \
+               || ' reserved of ' || on_hand || ' on hand' END AS detail FROM stock",
+    },
+    Invariant {
+        name: "products.variants_have_stock",
+        holds: "every variant has a row of stock, tracked or not",
+        shown: shown::<Variant>,
+        rows: "SELECT v.id AS subject, CASE WHEN s.variant_id IS NULL THEN 'no stock' END AS detail \
+               FROM variants v LEFT JOIN stock s ON s.variant_id = v.id",
+    },
+    Invariant {
+        name: "products.only_holds_expire",
+        holds: "a held reservation has an expiry, and no other has one",
+        shown: shown::<Reservation>,
+        rows: "SELECT id AS subject, CASE WHEN (state = 'held') <> (expires_at IS NOT NULL) THEN state \
+               || CASE WHEN expires_at IS NULL THEN ' without' ELSE ' with' END || ' an expiry' END AS detail \
+               FROM reservations",
+    },
+    Invariant {
+        name: "products.reservations_have_lines",
+        holds: "a reservation says what it is of, unless it was released before anything was held",
+        shown: shown::<Reservation>,
+        rows: "SELECT r.id AS subject, CASE WHEN r.state <> 'released' AND l.reservation_id IS NULL THEN r.state \
+               || ' without lines' END AS detail FROM reservations r LEFT JOIN \
+               (SELECT DISTINCT reservation_id FROM reservation_lines) l ON l.reservation_id = r.id",
+    },
+    // The ledger as it must be (each counted line reserved once, and ended once as the state says), minus the ledger as
+    // it is: what does not cancel out is off. What had ended before the ledger was opened is not in it.
+    Invariant {
+        name: "products.reservations_are_in_the_ledger",
+        holds: "the ledger has every counted line of a reservation as it was reserved and as it ended, and nothing else",
+        shown: shown::<Reservation>,
+        rows: "WITH known AS (SELECT r.id, r.state FROM reservations r CROSS JOIN \
+               (SELECT MAX(at) AS at FROM stock_movements WHERE kind = 'opening') opened LEFT JOIN \
+               (SELECT DISTINCT reservation_id FROM stock_movements) m ON m.reservation_id = r.id \
+               WHERE opened.at IS NULL OR r.created_at > opened.at OR r.state IN ('held', 'confirmed') \
+               OR m.reservation_id IS NOT NULL) \
+               SELECT id AS subject, CASE WHEN MAX(state) IS NULL THEN 'movements of no reservation' \
+               WHEN SUM(n) > 0 THEN MAX(state) || '; its lines and its movements differ in ' || SUM(n) END AS detail FROM (\
+               SELECT id, state, 0 AS n FROM known UNION ALL SELECT id, NULL, 1 FROM (SELECT id FROM (\
+               SELECT k.id, l.variant_id, 'reserved' AS kind, 1 AS n, 0 AS on_hand, l.quantity AS reserved \
+               FROM known k JOIN reservation_lines l ON l.reservation_id = k.id WHERE l.counted \
+               UNION ALL SELECT k.id, l.variant_id, k.state, 1, CASE k.state WHEN 'shipped' THEN -l.quantity ELSE 0 END, \
+               -l.quantity FROM known k JOIN reservation_lines l ON l.reservation_id = k.id \
+               WHERE l.counted AND k.state IN ('released', 'expired', 'shipped') \
+               UNION ALL SELECT reservation_id, variant_id, kind, -1, -on_hand, -reserved FROM stock_movements \
+               WHERE reservation_id IS NOT NULL) both_sides GROUP BY id, variant_id, kind \
+               HAVING SUM(n) <> 0 OR SUM(on_hand) <> 0 OR SUM(reserved) <> 0) differing) r GROUP BY id",
+    },
+    // Nothing is purged from the outbox yet. Whoever purges it must let this look at younger reservations only.
+    Invariant {
+        name: "products.reservations_were_told",
+        holds: "the outbox has once that a reservation was reserved and once how it ended; of a tombstone it has nothing",
+        shown: shown::<Reservation>,
+        rows: "SELECT subject, CASE WHEN MAX(state) IS NULL THEN 'told of, and not there' WHEN SUM(reserved) <> SUM(lines) \
+               OR SUM(released) <> SUM(CASE WHEN state IN ('released', 'expired') THEN lines ELSE 0 END) \
+               OR SUM(shipped) <> SUM(CASE state WHEN 'shipped' THEN 1 ELSE 0 END) THEN MAX(state) || '; told as reserved ' \
+               || SUM(reserved) || ' times, as released ' || SUM(released) || ', as shipped ' || SUM(shipped) END AS detail \
+               FROM (SELECT r.id AS subject, r.state, CASE WHEN l.reservation_id IS NULL THEN 0 ELSE 1 END AS lines, \
+               0 AS reserved, 0 AS released, 0 AS shipped FROM reservations r LEFT JOIN \
+               (SELECT DISTINCT reservation_id FROM reservation_lines) l ON l.reservation_id = r.id \
+               UNION ALL SELECT subject, NULL, 0, CASE kind WHEN 'stock.reserved' THEN 1 ELSE 0 END, \
+               CASE kind WHEN 'stock.released' THEN 1 ELSE 0 END, CASE kind WHEN 'stock.shipped' THEN 1 ELSE 0 END FROM outbox \
+               WHERE kind IN ('stock.reserved', 'stock.released', 'stock.shipped')) both_sides GROUP BY subject",
+    },
+    Invariant {
+        name: "products.lowest_prices",
+        holds: "what products are sorted by is the lowest price of their variants, currency by currency",
+        shown: shown::<Product>,
+        rows: "SELECT product_id AS subject, CASE WHEN MAX(kept) = MAX(lowest) THEN NULL ELSE currency || ': kept is ' \
+               || COALESCE(CAST(MAX(kept) AS text), 'none') || ', the lowest is ' \
+               || COALESCE(CAST(MAX(lowest) AS text), 'none') END AS detail FROM (\
+               SELECT product_id, currency, amount AS kept, NULL AS lowest FROM product_prices UNION ALL \
+               SELECT product_id, currency, NULL, MIN(amount) FROM prices GROUP BY product_id, currency) both_sides \
+               GROUP BY product_id, currency",
+    },
+];
+
+/// What holds when nobody is buying.
+pub(crate) static AT_REST: Invariant = Invariant {
+    name: "products.nothing_is_held",
+    holds: "at rest every hold was confirmed, released or has expired",
+    shown: shown::<Reservation>,
+    rows: "SELECT id AS subject, CASE state WHEN 'held' THEN 'still held' END AS detail FROM reservations",
+};
+
+/// What should have been swept away `before`.
+static SWEPT: Invariant = Invariant {
+    name: "products.no_hold_outlives_its_time",
+    holds: "a hold past its time is ended soon",
+    shown: shown::<Reservation>,
+    rows: "SELECT id AS subject, CASE WHEN expires_at <= ",
+};
+
+impl Invariant {
+    pub(crate) fn check(&self, conn: &mut Conn) -> Result<Check> {
+        self.checked(conn, Sql::new("WITH looked AS MATERIALIZED (").text(self.rows))
+    }
+
+    fn checked(&self, conn: &mut Conn, looked: Sql<Types>) -> Result<Check> {
+        let sql = looked
+            .text(
+                ") SELECT t.looked, t.wrong, f.subject, f.detail FROM (SELECT COUNT(*) AS looked, COUNT(detail) AS wrong \
+                 FROM looked) t LEFT JOIN (SELECT subject, detail FROM looked WHERE detail IS NOT NULL ORDER BY subject",
+            )
+            .limit(Check::SHOWN)
+            .text(") f ON 1 = 1 ORDER BY f.subject");
+        let rows: Vec<(i64, i64, Option<Uuid>, Option<String>)> = sql.not_kept().load(conn)?;
+        let mut check = Check::new(self.name, self.holds);
+        for (looked_at, off, subject, detail) in rows {
+            (check.looked_at, check.off) = (looked_at.unsigned_abs(), off.unsigned_abs());
+            let finding = subject.zip(detail).map(|(id, detail)| Finding { subject: (self.shown)(id), detail });
+            check.findings.extend(finding);
+        }
+        Ok(check)
+    }
+}
+
+type Types = (BigInt, BigInt, Nullable<SqlUuid>, Nullable<Text>);
+
+/// Holds that should have ended `before`.
+pub(crate) fn swept(conn: &mut Conn, before: Time) -> Result<Check> {
+    let looked = Sql::new("WITH looked AS MATERIALIZED (").text(SWEPT.rows).at(before);
+    SWEPT.checked(conn, looked.text(" THEN 'still held' END AS detail FROM reservations WHERE state = 'held'"))
+}
