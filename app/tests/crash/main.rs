@@ -1,5 +1,6 @@
 //! SIGKILL at the worst moment: what was answered stays, what was not answered is answered by asking again.
 //! The demonstration, as its greeting tells how to use it; and a shop that goes on where its data was moved to.
+mod audit;
 mod demo;
 mod extract;
 mod moved;
