@@ -4,6 +4,7 @@ mod audit;
 mod demo;
 mod extract;
 mod moved;
+mod points;
 
 use serde_json::{Value, json};
 use std::{collections::HashSet, io::Write, net::TcpStream, sync::Arc};
