@@ -65,6 +65,9 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         to: PathBuf,
     },
+    /// Recompute what must hold of the tables that are here, and say what is off: 0 when all holds, 1 when anything is
+    /// off, 2 when it could not look. Servers go on.
+    Audit(commands::audit::Form),
     /// PostgreSQL: make what the shop needs.
     #[command(subcommand)]
     Database(DatabaseCommand),
@@ -134,17 +137,25 @@ enum UsersCommand {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    if crash::list_is_wanted() {
+        shop::crash_points().iter().for_each(|point| println!("{point}"));
+        return ExitCode::SUCCESS;
+    }
     let cli = Cli::parse();
+    let failure = match &cli.command {
+        Some(Command::Audit(_)) => commands::audit::COULD_NOT_LOOK.into(),
+        _ => ExitCode::FAILURE,
+    };
     match run(cli).await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(Failed(why)) => {
             eprintln!("cleave: {why}");
-            ExitCode::FAILURE
+            failure
         }
     }
 }
 
-async fn run(cli: Cli) -> Result<(), Failed> {
+async fn run(cli: Cli) -> Result<ExitCode, Failed> {
     let Common { config, listen, data_dir, only } = cli.common;
     let flags = Flags { config, listen, data_dir, only };
     let settings = || -> Result<Settings, Failed> {
@@ -152,7 +163,8 @@ async fn run(cli: Cli) -> Result<(), Failed> {
         host::start_logs(&settings.log)?;
         Ok(settings)
     };
-    match cli.command.unwrap_or(Command::Serve) {
+    let done = match cli.command.unwrap_or(Command::Serve) {
+        Command::Audit(form) => return commands::audit::run(&settings()?, &form).await,
         Command::Serve => serve::run(&settings()?).await,
         Command::Demo => demo::run(settings()?, &flags).await,
         Command::Migrate { check } => commands::migrate(&settings()?, check),
@@ -172,5 +184,6 @@ async fn run(cli: Cli) -> Result<(), Failed> {
         Command::Openapi => openapi(),
         Command::Topology(form) => commands::topology::run(&settings()?, &form).await,
         Command::Config => commands::config(&settings()?),
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }

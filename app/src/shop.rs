@@ -10,7 +10,7 @@ mod wiring;
 
 #[cfg(all(feature = "users", feature = "products", feature = "orders", feature = "storefront"))]
 pub(crate) use open::Shop;
-pub(crate) use open::open;
+pub(crate) use open::{audit, open};
 
 /// A domain as its database sees it.
 pub(crate) struct Domain {
@@ -75,15 +75,34 @@ pub(crate) fn prepare(settings: &Settings) -> Result<(), String> {
                 }
             }
             Location::Postgres { .. } => {
-                let pending = database::pending(&location, migrations).map_err(|error| format!("{name}: {error}"))?;
-                if !pending.is_empty() {
-                    return Err(format!(
-                        "{name}: migrations are pending ({}); run `cleave migrate` first",
-                        pending.join(", ")
-                    ));
-                }
+                refuse_pending(name, &location, migrations)?;
             }
         }
     }
     Ok(())
+}
+
+/// The same for whoever writes nothing, not even tables into a file.
+pub(crate) fn up_to_date(settings: &Settings) -> Result<(), String> {
+    let all = domains(settings);
+    all.iter().try_for_each(|Domain { name, location, migrations }| refuse_pending(name, location, migrations))
+}
+
+fn refuse_pending(name: &str, location: &Location, migrations: &Migrations) -> Result<(), String> {
+    let pending = database::pending(location, migrations).map_err(|error| format!("{name}: {error}"))?;
+    if pending.is_empty() {
+        return Ok(());
+    }
+    Err(format!("{name}: migrations are pending ({}); run `cleave migrate` first", pending.join(", ")))
+}
+
+/// Where a test may end a process of this build; none outside tests.
+pub(crate) fn crash_points() -> Vec<&'static str> {
+    let all: Vec<&[&str]> = vec![
+        #[cfg(feature = "products")]
+        products::Products::crash_points(),
+        #[cfg(feature = "orders")]
+        orders::Orders::crash_points(),
+    ];
+    all.concat()
 }

@@ -1,4 +1,5 @@
 //! What the command line can do.
+pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod certs;
 pub(crate) mod copy;

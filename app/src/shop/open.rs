@@ -1,12 +1,15 @@
 //! The one place that wires implementations: databases, domains, and the handles between them.
 use super::{
-    Domain, alone, domains, prepare,
-    wiring::{Here, Wiring},
+    Domain, alone, domains, prepare, up_to_date,
+    wiring::{Here, Purpose, Wiring},
 };
 use crate::settings::{ModuleName, Settings};
 use database::{DataDirLock, Database};
 use guard::Verify;
 use host::{Grpc, KeyRing, Neighbour};
+use kernel::Check;
+#[cfg(feature = "orders")]
+use kernel::{Call, Principal, Trace};
 use orders_api::OrderHistory;
 use products_api::{Catalogue, Stock};
 use std::{sync::Arc, time::Duration};
@@ -43,26 +46,19 @@ struct Opened {
     users: Option<users::Users>,
     #[cfg(feature = "products")]
     products: Option<products::Products>,
+    #[cfg(feature = "orders")]
+    orders: Option<orders::Orders>,
 }
+
+/// What an audit's questions to neighbours may take: a large shop's are many.
+#[cfg(feature = "orders")]
+const AUDIT: Duration = Duration::from_secs(600);
 
 pub(crate) async fn open(settings: &Settings) -> Result<Shop, String> {
     let lock = lock(settings)?;
     prepare(settings)?;
-    let (wiring, mut opened) = (Wiring::new(settings)?, Opened::default());
-    for module in ModuleName::ALL.into_iter().filter(|module| settings.is_here(*module)) {
-        match module {
-            #[cfg(feature = "users")]
-            ModuleName::Users => opened.users(&wiring).await?,
-            #[cfg(feature = "products")]
-            ModuleName::Products => opened.products(&wiring).await?,
-            #[cfg(feature = "orders")]
-            ModuleName::Orders => opened.orders(&wiring).await?,
-            #[cfg(feature = "storefront")]
-            ModuleName::Storefront => opened.storefront(&wiring)?,
-            #[cfg(not(all(feature = "users", feature = "products", feature = "orders", feature = "storefront")))]
-            _ => return Err(format!("this build has no {module}")),
-        }
-    }
+    let wiring = Wiring::new(settings)?;
+    let opened = Opened::all(&wiring).await?;
     let first = settings.here.first().ok_or("no module is to be served here")?;
     let tokens = wiring.handle::<_, users_remote::Wire>(*first, ModuleName::Users, &opened.tokens)?;
     let verify: Arc<dyn Verify> = KeyRing::open(tokens, Arc::clone(&wiring.clock));
@@ -87,12 +83,66 @@ pub(crate) async fn open(settings: &Settings) -> Result<Shop, String> {
     })
 }
 
+/// Whatever invariants the domains that are here look at. Nothing is served, migrated or written, so a server may run
+/// beside it; whoever asks neighbours asks them as its server does.
+pub(crate) async fn audit(settings: &Settings, at_rest: bool) -> Result<Vec<Check>, String> {
+    up_to_date(settings)?;
+    let wiring = Wiring::looking(settings)?;
+    Opened::all(&wiring).await?.audit(at_rest).await
+}
+
 impl Opened {
+    async fn all(wiring: &Wiring<'_>) -> Result<Self, String> {
+        let mut opened = Self::default();
+        for module in ModuleName::ALL.into_iter().filter(|module| wiring.settings.is_here(*module)) {
+            match module {
+                #[cfg(feature = "users")]
+                ModuleName::Users => opened.users(wiring).await?,
+                #[cfg(feature = "products")]
+                ModuleName::Products => opened.products(wiring).await?,
+                #[cfg(feature = "orders")]
+                ModuleName::Orders => opened.orders(wiring).await?,
+                #[cfg(feature = "storefront")]
+                ModuleName::Storefront => opened.storefront(wiring)?,
+                #[cfg(not(all(feature = "users", feature = "products", feature = "orders", feature = "storefront")))]
+                _ => return Err(format!("this build has no {module}")),
+            }
+        }
+        Ok(opened)
+    }
+
+    /// In the order of the modules.
+    #[cfg_attr(
+        not(any(feature = "products", feature = "orders")),
+        expect(unused_variables, reason = "nothing of users is under way for longer than a transaction")
+    )]
+    async fn audit(&self, at_rest: bool) -> Result<Vec<Check>, String> {
+        let mut checks = Vec::new();
+        #[cfg(feature = "users")]
+        if let Some(users) = &self.users {
+            checks.extend(users.audit().await.map_err(|error| format!("users: {error}"))?);
+        }
+        #[cfg(feature = "products")]
+        if let Some(products) = &self.products {
+            checks.extend(products.audit(at_rest).await.map_err(|error| format!("products: {error}"))?);
+        }
+        #[cfg(feature = "orders")]
+        if let Some(orders) = &self.orders {
+            let call = Call::begin(Principal::Anonymous, Trace(0), AUDIT);
+            let failed = |error| format!("orders, or products, which it asks: {error}");
+            checks.extend(orders.audit(&call, at_rest).await.map_err(failed)?);
+        }
+        Ok(checks)
+    }
+
     #[cfg(feature = "users")]
     async fn users(&mut self, wiring: &Wiring<'_>) -> Result<(), String> {
         let database = database(wiring, ModuleName::Users)?;
-        let users = users::Users::open(database, Arc::clone(&wiring.clock), wiring.settings.users.clone()).await;
-        let users = users.map_err(|error| error.to_string())?;
+        let (clock, settings) = (Arc::clone(&wiring.clock), wiring.settings.users.clone());
+        let users = match wiring.purpose {
+            Purpose::Serve => users::Users::open(database, clock, settings).await.map_err(|error| error.to_string())?,
+            Purpose::Look => users::Users::look(database, clock, settings),
+        };
         self.tokens = wiring.serve(ModuleName::Users, "Tokens", users.tokens());
         self.accounts = wiring.serve(ModuleName::Users, "Accounts", users.accounts());
         self.modules.push(users.module());
@@ -104,8 +154,14 @@ impl Opened {
     async fn products(&mut self, wiring: &Wiring<'_>) -> Result<(), String> {
         let (database, settings) = (database(wiring, ModuleName::Products)?, wiring.settings);
         let (clock, uploads) = (Arc::clone(&wiring.clock), settings.data_dir.join("uploads"));
-        let products = products::Products::open(database, clock, settings.products.clone(), uploads).await;
-        let products = products.map_err(|error| error.to_string())?;
+        let choices = settings.products.clone();
+        let products = match wiring.purpose {
+            Purpose::Serve => {
+                let opened = products::Products::open(database, clock, choices, uploads).await;
+                opened.map_err(|error| error.to_string())?
+            }
+            Purpose::Look => products::Products::look(database, clock, choices, uploads),
+        };
         self.catalogue = wiring.serve(ModuleName::Products, "Catalogue", products.catalogue());
         self.stock = wiring.serve(ModuleName::Products, "Stock", products.stock());
         self.modules.push(products.module());
@@ -129,6 +185,7 @@ impl Opened {
         let orders = orders::Orders::open(database(wiring, me)?, clock, neighbours, choices).await?;
         self.history = wiring.serve(me, "OrderHistory", orders.history());
         self.modules.push(orders.module());
+        self.orders = Some(orders);
         Ok(())
     }
 

@@ -16,8 +16,17 @@ use wire::{Dial, Link, Remote, tls::Certificates};
 /// A trait that is served by this process, behind the callee's half of the guard.
 pub(crate) type Here<T> = Option<Inbound<To<T>>>;
 
+/// What a shop is opened for.
+#[derive(Clone, Copy)]
+pub(crate) enum Purpose {
+    Serve,
+    /// Nothing is written, not even what every start makes good.
+    Look,
+}
+
 pub(crate) struct Wiring<'a> {
     pub settings: &'a Settings,
+    pub purpose: Purpose,
     pub clock: Arc<dyn Clock>,
     /// There where TLS is spoken.
     pub certificates: Option<Arc<Certificates>>,
@@ -27,8 +36,14 @@ pub(crate) struct Wiring<'a> {
 
 impl<'a> Wiring<'a> {
     pub(crate) fn new(settings: &'a Settings) -> Result<Self, String> {
+        Self::of(settings, Purpose::Serve)
+    }
+    pub(crate) fn looking(settings: &'a Settings) -> Result<Self, String> {
+        Self::of(settings, Purpose::Look)
+    }
+    fn of(settings: &'a Settings, purpose: Purpose) -> Result<Self, String> {
         let certificates = if encrypted(settings) { Some(certificates(settings)?) } else { None };
-        Ok(Self { settings, clock: Arc::new(SystemClock), certificates, links: Mutex::default() })
+        Ok(Self { settings, purpose, clock: Arc::new(SystemClock), certificates, links: Mutex::default() })
     }
 
     /// Puts the callee's half before a service: once a trait.

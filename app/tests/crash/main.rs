@@ -1,8 +1,10 @@
 //! SIGKILL at the worst moment: what was answered stays, what was not answered is answered by asking again.
 //! The demonstration, as its greeting tells how to use it; and a shop that goes on where its data was moved to.
+mod audit;
 mod demo;
 mod extract;
 mod moved;
+mod points;
 
 use serde_json::{Value, json};
 use std::{collections::HashSet, io::Write, net::TcpStream, sync::Arc};

@@ -11,3 +11,4 @@ mod rolling;
 mod rotation;
 mod stage;
 mod users;
+mod zz_books;

@@ -33,7 +33,6 @@ impl Stage {
 
     /// The whole shop, whatever the test before has left of it.
     pub(crate) async fn shop(self) -> MutexGuard<'static, Shop> {
-        static SHOPS: [OnceLock<Mutex<Shop>>; 3] = [const { OnceLock::new() }; 3];
         let mut shop = SHOPS[self as usize].get_or_init(|| Mutex::new(self.start())).lock().await;
         shop.resume();
         shop.thaw("products");
@@ -44,6 +43,11 @@ impl Stage {
             reaches_all_but(&shop, module, &[]).await;
         }
         shop
+    }
+
+    /// Whether any test has been on it in this run.
+    pub(crate) fn was_used(self) -> bool {
+        SHOPS[self as usize].get().is_some()
     }
 
     fn start(self) -> Shop {
@@ -57,6 +61,8 @@ impl Stage {
         Shop::start(env!("CARGO_BIN_EXE_cleave"), options)
     }
 }
+
+static SHOPS: [OnceLock<Mutex<Shop>>; 3] = [const { OnceLock::new() }; 3];
 
 /// Waits until the process of `module` is ready and says that exactly these neighbours are out of reach.
 pub(crate) async fn reaches_all_but(shop: &Shop, module: &str, away: &[&str]) {

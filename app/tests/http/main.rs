@@ -16,6 +16,7 @@ mod stock;
 mod storefront;
 mod users;
 mod variants;
+mod zz_books;
 
 use std::sync::OnceLock;
 use testkit::{Options, Shop};

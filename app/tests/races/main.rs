@@ -3,6 +3,7 @@ mod carts;
 mod idempotency;
 mod orders;
 mod stock;
+mod zz_books;
 
 use std::{
     sync::{Arc, OnceLock},

@@ -8,6 +8,17 @@
 #[cfg(feature = "on")]
 pub const AT: &str = "CLEAVE_CRASH_AT";
 
+/// Whether this process was only asked which points it has: `cleave --list-crash-points`.
+#[cfg(feature = "on")]
+pub fn list_is_wanted() -> bool {
+    std::env::args_os().skip(1).eq(["--list-crash-points"])
+}
+/// Without the feature nobody can ask.
+#[cfg(not(feature = "on"))]
+pub const fn list_is_wanted() -> bool {
+    false
+}
+
 /// An enum of points: each variant with its name, `<domain>.<what>.<moment>`.
 #[macro_export]
 macro_rules! points {

@@ -24,6 +24,14 @@ pub struct Fleet {
     gateway: Option<Leashed>,
 }
 
+/// A process that ended without being asked to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Died {
+    pub process: &'static str,
+    /// The number of the signal that ended it; `None` when it ended itself.
+    pub signal: Option<i32>,
+}
+
 struct Running {
     leashed: Leashed,
     url: String,
@@ -90,7 +98,7 @@ impl Fleet {
         let processes: Vec<&Process> = match arguments.first().copied() {
             Some("users") => vec![self.plan.of(Module::Of(Domain::Users))],
             Some("import") => vec![self.plan.of(Module::Of(Domain::Products))],
-            Some("migrate" | "database") => {
+            Some("migrate" | "database" | "audit") => {
                 let has_tables = |process: &&Process| process.modules.iter().any(|module| module.domain().is_some());
                 self.plan.processes().iter().filter(has_tables).collect()
             }
@@ -143,6 +151,9 @@ impl Fleet {
             let address = internal.trim_start_matches("http://").parse();
             let address = address.context(format_args!("{name} says no address where operators find it"))?;
             while !http::get(address, "/readyz").is_some_and(|answer| answer.ends_with("{\"status\":\"ready\"}")) {
+                if let Some(ended) = self.ended() {
+                    return Err(Failed(format!("{ended} ended while {name} looked for its neighbours")));
+                }
                 if asked.elapsed() > START {
                     return Err(Failed(format!("{name} does not reach its neighbours; its log says whom, and why")));
                 }
@@ -196,6 +207,27 @@ impl Fleet {
     fn taken(&mut self, module: Module) -> Result<Running> {
         let name = self.plan.of(module).name;
         self.running.remove(name).ok_or_else(|| Failed(format!("{name} does not run")))
+    }
+
+    /// From its next start on the server of every process, or of a module's alone, is told this; see [`Fleet::died`].
+    pub fn tell_servers(&mut self, of: Option<Module>, name: &str, value: &str) {
+        let all: Vec<_> = match of {
+            Some(module) => vec![self.plan.of(module).name],
+            None => self.plan.processes().iter().map(|process| process.name).collect(),
+        };
+        all.into_iter().for_each(|process| self.plan.tell_server(process, name, value));
+    }
+    /// Processes that ended without being asked to. They are out of the fleet, and what [`Fleet::start`] starts in
+    /// their places has their data, addresses and settings, without what only servers were told.
+    pub fn died(&mut self) -> Result<Vec<Died>> {
+        let mut all = Vec::new();
+        for (process, running) in self.running.extract_if(.., |_, running| running.leashed.has_ended()) {
+            let address = running.url.trim_start_matches("http://").parse();
+            self.plan.stay_at(process, address.context(format_args!("{process} said no address"))?);
+            self.plan.tell_no_more(process);
+            all.push(Died { process, signal: running.leashed.died_of() });
+        }
+        Ok(all)
     }
 
     /// Whoever ended without being asked to.

@@ -152,6 +152,14 @@ impl Leashed {
         if sent.status.success() { Ok(()) } else { Err(Failed(format!("{} runs no more", self.name))) }
     }
 
+    /// How it ended, of one that has: the number of the signal, unless it ended itself.
+    pub(crate) fn died_of(mut self) -> Option<i32> {
+        drop(self.leash.take());
+        // A shell tells a signal as 128 and its number; its own end is awaited here, and is near.
+        let code = self.shell.wait().ok()?.code()?;
+        (code > 128).then_some(code - 128)
+    }
+
     /// SIGKILL, and its end.
     pub(crate) fn kill(self) -> Result<()> {
         self.signal(Signal::Kill)

@@ -14,7 +14,7 @@ mod ports;
 mod topology;
 
 pub use error::{Failed, Result};
-pub use fleet::Fleet;
+pub use fleet::{Died, Fleet};
 pub use gateway::find as find_nginx;
 pub use leash::{Errors, Signal};
 pub use plan::{Databases, Plan, Process, Wanted};

@@ -63,6 +63,8 @@ pub struct Plan {
     detours: BTreeMap<Domain, SocketAddr>,
     /// What a process of this name is started from, instead of what operators type.
     binaries: BTreeMap<&'static str, PathBuf>,
+    /// What servers of this name are told, and no command line is.
+    served: BTreeMap<&'static str, (String, String)>,
     ports: Option<Ports>,
 }
 
@@ -80,6 +82,7 @@ impl Plan {
                 gateway: None,
                 detours: BTreeMap::new(),
                 binaries: BTreeMap::new(),
+                served: BTreeMap::new(),
                 ports: None,
             });
         }
@@ -103,6 +106,7 @@ impl Plan {
             gateway: Some(gateway),
             detours: BTreeMap::new(),
             binaries: BTreeMap::new(),
+            served: BTreeMap::new(),
             ports: Some(ports),
         })
     }
@@ -143,6 +147,13 @@ impl Plan {
         let name = self.of(module).name;
         self.binaries.insert(name, binary.to_owned());
     }
+    /// From its next start on the server of `process` is told this beside its settings, until it is told no more.
+    pub fn tell_server(&mut self, process: &'static str, name: &str, value: &str) {
+        self.served.insert(process, (name.to_owned(), value.to_owned()));
+    }
+    pub fn tell_no_more(&mut self, process: &str) {
+        self.served.remove(process);
+    }
     pub fn certificates(&self) -> PathBuf {
         self.wanted.folder.join("certificates")
     }
@@ -158,7 +169,14 @@ impl Plan {
         command
     }
     pub(crate) fn serving(&self, process: &Process) -> Command {
-        self.command_of(self.binaries.get(process.name).unwrap_or(&self.wanted.binary), process, &["serve"])
+        let binary = self.binaries.get(process.name).unwrap_or(&self.wanted.binary);
+        let mut command = self.command_of(binary, process, &["serve"]);
+        command.envs(self.served.get(process.name).map(|(name, value)| (name, value)));
+        command
+    }
+    /// In `single` a free port is taken by each start; from now on it is this one.
+    pub(crate) fn stay_at(&mut self, process: &str, http: SocketAddr) {
+        self.processes.iter_mut().filter(|one| one.name == process).for_each(|one| one.http = http);
     }
 
     /// What `process` is told by its environment; what was wanted comes last and wins.
@@ -307,6 +325,22 @@ mod tests {
         let of = |module| plan.serving(plan.of(module)).get_program().to_owned();
         assert_eq!((of(Module::Of(Domain::Users)), of(Module::Storefront)), ("/older".into(), "".into()));
         assert_eq!(plan.command(plan.of(Module::Of(Domain::Users)), &["migrate"]).get_program(), "");
+    }
+
+    #[test]
+    fn what_a_server_is_told_no_command_line_is() {
+        let mut plan = plan(Topology::Split);
+        plan.tell_server("orders", "DIE_AT", "noon");
+        let told = |plan: &Plan, command: Command| {
+            assert!(command.get_envs().count() >= plan.env(plan.of(Module::Storefront)).len());
+            command.get_envs().any(|(name, value)| name == "DIE_AT" && value.is_some_and(|value| value == "noon"))
+        };
+        let of = |plan: &Plan, domain| plan.of(Module::Of(domain)).clone();
+        let (orders, users) = (of(&plan, Domain::Orders), of(&plan, Domain::Users));
+        assert!(told(&plan, plan.serving(&orders)) && !told(&plan, plan.serving(&users)));
+        assert!(!told(&plan, plan.command(&orders, &["audit"])));
+        plan.tell_no_more("orders");
+        assert!(!told(&plan, plan.serving(&orders)));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A fleet of a shop that does nothing: what is started, what it is told, and that nothing is left behind.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
-use launch::{Databases, Domain, Errors, Fleet, Module, Plan, Signal, Topology, Wanted, find_nginx};
+use launch::{Databases, Died, Domain, Errors, Fleet, Module, Plan, Signal, Topology, Wanted, find_nginx};
 use std::{
     collections::BTreeSet,
     fs,
@@ -192,4 +192,23 @@ fn nothing_outlives_who_started_it() {
     other.kill().unwrap();
     other.wait().unwrap();
     until("it ended", || calls(&folder).contains(&"end ".to_owned()));
+}
+
+#[test]
+fn who_died_is_told_with_the_signal_and_starts_again_where_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut fleet = Fleet::prepare(Plan::new(wanted(&folder, Topology::Split)).unwrap()).unwrap();
+    let orders = Module::Of(Domain::Orders);
+    fleet.tell_servers(Some(orders), "CLEAVE__DATA_DIR", "told");
+    fleet.start().unwrap();
+    assert!(calls(&folder).iter().any(|call| call.contains("--only orders") && call.ends_with("data=told")));
+    assert_eq!(fleet.died().unwrap(), []);
+    let address = fleet.url_of(orders).unwrap().to_owned();
+    fleet.signal(orders, Signal::Kill).unwrap();
+    until("it is seen to have ended", || fleet.ended() == Some("orders"));
+    assert_eq!(fleet.died().unwrap(), [Died { process: "orders", signal: Some(9) }]);
+    assert_eq!((fleet.url_of(orders), fleet.ended()), (None, None));
+    fleet.start().unwrap();
+    assert_eq!(fleet.url_of(orders), Some(address.as_str()));
+    assert!(!calls(&folder).last().unwrap().ends_with("data=told"), "only the one that died was told");
 }

@@ -6,6 +6,7 @@
 //! `CLEAVE_TEST_TOPOLOGY` chooses which processes the shop is made of, `CLEAVE_TEST_NGINX` names the nginx before them.
 //! It waits by asking again until a deadline, never by sleeping for luck.
 mod actor;
+mod audit;
 mod contract;
 mod costs;
 pub mod document;
@@ -22,10 +23,10 @@ pub use actor::{Actor, Answer, Request};
 pub use costs::{Meter, held_against};
 pub use exchange::exchange;
 pub use goods::{Cart, Goods, address, pay, product};
-pub use launch::{Domain, Topology};
+pub use launch::{Died, Domain, Topology};
 pub use metrics::Counters;
 pub use proxy::{Proxy, Way};
-pub use shop::{ADMIN, Backend, Options, Shop, chosen_topology, database};
+pub use shop::{ADMIN, Backend, CrashAt, Options, Shop, chosen_topology, database};
 pub use wait::until;
 
 /// A word that no other test uses.

@@ -1,7 +1,7 @@
 //! A shop of its own, in any topology: real processes with their own data.
 use crate::{Counters, Proxy, contract::Contract};
 use diesel::{Connection, PgConnection, connection::SimpleConnection};
-use launch::{Databases, Domain, Errors, Fleet, Module, Plan, Signal, Topology, Wanted};
+use launch::{Databases, Died, Domain, Errors, Fleet, Module, Plan, Signal, Topology, Wanted};
 use std::{
     collections::{BTreeMap, HashMap},
     env,
@@ -47,11 +47,22 @@ pub struct Options {
     pub env: Vec<(String, String)>,
     /// Another topology than the run's.
     pub topology: Option<Topology>,
+    /// Where its servers end themselves, of one module or whichever comes there first: see [`Shop::died`].
+    pub crash_at: Option<CrashAt>,
     /// Outside `single`: domains before whose gRPC address a [`Proxy`] stands; all others call them through it.
     pub proxied: Vec<Domain>,
 }
 
+/// A point of `--list-crash-points`.
+#[derive(Clone, Debug)]
+pub struct CrashAt {
+    pub point: String,
+    pub module: Option<&'static str>,
+}
+
 /// A running shop; its processes end with it, and also when the test's own process ends.
+///
+/// It is audited when it ends, unless its test has failed already or [said why not](Shop::ends_unaudited).
 pub struct Shop {
     /// Where clients find it: nginx outside `single`.
     pub url: String,
@@ -59,7 +70,9 @@ pub struct Shop {
     pub internal: String,
     pub backend: Backend,
     pub topology: Topology,
-    fleet: Fleet,
+    pub(crate) fleet: Fleet,
+    /// Why nothing is looked at when it ends.
+    pub(crate) unaudited: Option<&'static str>,
     databases: Databases,
     proxies: BTreeMap<Domain, Proxy>,
     said: Arc<StdMutex<Vec<(String, String)>>>,
@@ -107,6 +120,7 @@ impl Shop {
             backend,
             topology,
             fleet,
+            unaudited: None,
             databases,
             proxies,
             said,
@@ -116,7 +130,16 @@ impl Shop {
         };
         let (email, password) = ADMIN;
         shop.run(&["users", "create-admin", "--email", email, "--password-stdin"], password);
-        shop.resume();
+        let Some(CrashAt { point, module }) = options.crash_at else {
+            shop.resume();
+            return shop;
+        };
+        shop.fleet.tell_servers(module.map(named), "CLEAVE_CRASH_AT", &point);
+        match shop.started() {
+            // What it does by itself led there already.
+            Err(_) if shop.has_died() => shop.find(),
+            started => started.unwrap_or_else(|why| panic!("{why}")),
+        }
         shop
     }
 
@@ -149,9 +172,26 @@ impl Shop {
     }
     /// Starts every process that does not run, on the same data.
     pub fn resume(&mut self) {
-        self.fleet.start().and_then(|()| self.fleet.meet()).unwrap_or_else(|why| panic!("{why}"));
+        self.started().unwrap_or_else(|why| panic!("{why}"));
+    }
+    pub(crate) fn started(&mut self) -> launch::Result<()> {
+        self.fleet.start().and_then(|()| self.fleet.meet())?;
+        self.find();
+        Ok(())
+    }
+    fn find(&mut self) {
         self.url = self.fleet.url();
         self.internal = self.internal_of("storefront");
+    }
+    /// Whether a process has ended without being asked to.
+    pub fn has_died(&self) -> bool {
+        self.fleet.ended().is_some()
+    }
+    /// Who ended without being asked to, and how; asked for until somebody has, for 20 seconds at most. They are started
+    /// again by [`Shop::resume`], where they were, on their data, and end themselves no more.
+    pub async fn died(&mut self) -> Vec<Died> {
+        crate::until("a process dies", async || self.has_died().then_some(())).await;
+        self.fleet.died().unwrap_or_else(|why| panic!("{why}"))
     }
     /// SIGKILL for every process: what they had not given away is lost.
     pub fn kill(&mut self) {

@@ -20,6 +20,25 @@ struct Name {
 }
 
 impl Shop {
+    /// Changes what lies in the database of `domain` as nobody may: foreign keys are not looked at.
+    pub fn corrupt(&self, domain: &str, sql: &str) {
+        match self.backend {
+            Backend::Sqlite => {
+                let file = self.data_dir_of(domain).join(format!("{domain}.db")).display().to_string();
+                let mut conn = SqliteConnection::establish(&file).expect("the domain has a file of its own");
+                let unchecked = "PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = OFF";
+                conn.batch_execute(unchecked).expect("SQLite answers");
+                conn.batch_execute(sql).expect("it is changed");
+            }
+            Backend::Postgres => {
+                let mut conn = self.superuser(domain);
+                let unchecked = format!("SET search_path TO {domain}; SET session_replication_role = replica");
+                conn.batch_execute(&unchecked).expect("a superuser may");
+                conn.batch_execute(sql).expect("it is changed");
+            }
+        }
+    }
+
     /// What `sql` answers in the database of `domain`: one row with the column `number`.
     pub fn number(&self, domain: &str, sql: &str) -> i64 {
         let row: Number = match self.backend {

@@ -9,7 +9,7 @@ mod traits;
 
 use crate::{domain::account::User, store};
 use database::{Database, once};
-use kernel::{Call, Clock, Principal, Time};
+use kernel::{Call, Check, Clock, Principal, Time};
 use passwords::Hasher;
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
@@ -64,8 +64,12 @@ impl Users {
     /// `db` is migrated. Makes the first signing key where there is none.
     pub async fn open(db: Database, clock: Arc<dyn Clock>, settings: Settings) -> Result<Self, database::Error> {
         keys::first(&db, clock.now()).await?;
+        Ok(Self::look(db, clock, settings))
+    }
+    /// As it is, for whoever only looks: nothing is written. `db` is migrated.
+    pub fn look(db: Database, clock: Arc<dyn Clock>, settings: Settings) -> Self {
         let hasher = Hasher::new(settings.password_threads, settings.password_queue);
-        Ok(Self(Arc::new(Service { db, clock, hasher, settings })))
+        Self(Arc::new(Service { db, clock, hasher, settings }))
     }
     pub fn tokens(&self) -> Arc<dyn Tokens> {
         self.0.clone()
@@ -87,6 +91,11 @@ impl Users {
     /// Whether anybody could administrate the shop.
     pub async fn has_administrator(&self) -> Result<bool, database::Error> {
         self.0.db.read(store::users::has_administrator).await
+    }
+    /// Every invariant of its tables, looked at. May run beside traffic.
+    pub async fn audit(&self) -> Result<Vec<Check>, database::Error> {
+        let now = self.0.now();
+        self.0.db.read(move |conn| store::audit::all(conn, now)).await
     }
 }
 

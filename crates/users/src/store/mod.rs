@@ -2,6 +2,7 @@
 mod schema;
 
 pub(crate) mod addresses;
+pub(crate) mod audit;
 pub(crate) mod keys;
 pub(crate) mod sessions;
 pub(crate) mod users;

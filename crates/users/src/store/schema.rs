@@ -47,6 +47,14 @@ diesel::table! {
         signs_from -> Timestamptz,
     }
 }
+// Of the events, what an audit looks at.
+diesel::table! {
+    outbox (position) {
+        position -> BigInt,
+        kind -> Text,
+        subject -> Uuid,
+    }
+}
 diesel::joinable!(refresh_tokens -> sessions (session_id));
 diesel::joinable!(sessions -> users (user_id));
-diesel::allow_tables_to_appear_in_same_query!(users, sessions, refresh_tokens);
+diesel::allow_tables_to_appear_in_same_query!(users, sessions, refresh_tokens, addresses, outbox);
