@@ -1,5 +1,6 @@
 //! The use cases of orders, one a function.
 mod asking;
+mod audit;
 mod carts;
 mod changes;
 mod checkout;
@@ -117,14 +118,6 @@ impl Orders {
     /// Where a test can end the process; none in a build without that.
     pub fn crash_points() -> &'static [&'static str] {
         crate::points::Point::ALL
-    }
-    /// Every invariant of its tables, and of what products holds for them, looked at.
-    pub async fn audit(&self, _call: &Call, _at_rest: bool) -> Result<Vec<kernel::Check>, Failure> {
-        Ok(Vec::new())
-    }
-    /// Where a test may end the process.
-    pub fn crash_points() -> &'static [&'static str] {
-        &[]
     }
 }
 

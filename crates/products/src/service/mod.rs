@@ -95,14 +95,6 @@ impl Products {
     pub fn look(db: Database, clock: Arc<dyn Clock>, settings: Settings, spool: PathBuf) -> Self {
         Self(Arc::new(Service { db, clock, settings, spool, tasks: Tasks::here() }))
     }
-    /// Every invariant of its tables, looked at.
-    pub async fn audit(&self, _at_rest: bool) -> Result<Vec<kernel::Check>, database::Error> {
-        Ok(Vec::new())
-    }
-    /// Where a test may end the process.
-    pub fn crash_points() -> &'static [&'static str] {
-        &[]
-    }
 }
 
 /// Why a use case of products came to nothing.
