@@ -11,7 +11,7 @@ use crate::{
     service::{
         Error, Service,
         asking::{answered, for_step, reservation, told},
-        checkout::{Own, Terms, book},
+        checkout::{By, Terms, book},
     },
     store::{self, orders::Turn, processes::Held},
 };
@@ -199,8 +199,8 @@ fn write_down(tx: &mut Conn, held: Held, wish: &Wish, said: &Said, terms: Terms)
     let order = store::orders::lock(tx, held.order)?.ok_or(Error::NotFound)?;
     let payment = match &known {
         Some(known) => {
-            let (now, own) = after(known, wish, said, terms)?;
-            book(tx, held.order, known, &now, own, terms)?;
+            let (now, by) = after(known, wish, said, terms)?;
+            book(tx, held.order, known, &now, by, terms)?;
             Some(now)
         }
         None => None,
@@ -244,20 +244,21 @@ fn after<'a>(
     wish: &Wish,
     said: &'a Said,
     terms: Terms,
-) -> Result<(Payment, Option<Own<'a>>), Error> {
+) -> Result<(Payment, By<'a>), Error> {
     let late_at = if matches!(wish, Wish::Revert) { Some(terms.now) } else { known.late_at };
     let known = Payment { late_at, ..known.clone() };
+    let why = if matches!(wish, Wish::Revert) { "It came too late." } else { "The order was cancelled." };
     Ok(match (wish, said) {
         (Wish::Capture { id, part }, Said::Moved { reference, released }) => {
             let captured = known.captured.plus(moved_by(part))?;
             let now = Payment { captured, released: known.released.plus(*released)?, ..known };
-            (now, Some(Own { id: *id, reference }))
+            (now, By::Move { id: *id, reference })
         }
         (Wish::Refund { id, part }, Said::Moved { reference, .. }) => {
             let refunded = known.refunded.plus(moved_by(part))?;
-            (Payment { refunded, ..known }, Some(Own { id: *id, reference }))
+            (Payment { refunded, ..known }, By::Move { id: *id, reference })
         }
-        (_, Said::Voided(Some(word))) => (known.heard(word), None),
-        (_, Said::Voided(None) | Said::Done | Said::Moved { .. }) => (known, None),
+        (_, Said::Voided(Some(word))) => (known.heard(word), By::Provider(why)),
+        (_, Said::Voided(None) | Said::Done | Said::Moved { .. }) => (known, By::Provider(why)),
     })
 }

@@ -2,7 +2,7 @@
 //!
 //! Before the pivot everything goes back: void, release, `failed`, and the cart is open again. After it, only forward. An
 //! outcome that stays unknown leaves the process to the worker; nothing is compensated by guess.
-use super::{Attempt, CheckoutError, Met, Terms, book, meet};
+use super::{Attempt, By, CheckoutError, Met, Terms, book, meet};
 use crate::{
     domain::{
         cart::{CartId, CartLine},
@@ -368,7 +368,7 @@ fn fail(tx: &mut Conn, held: Held, word: Option<&Word>, terms: Terms) -> databas
     let mut status = PaymentStatus::Failed;
     if let Some(known) = store::payments::lock(tx, order)? {
         let now = word.map_or_else(|| known.clone(), |word| known.heard(word));
-        book(tx, order, &known, &now, None, terms)?;
+        book(tx, order, &known, &now, By::Provider("Its checkout came to nothing."), terms)?;
         status = now.status(Status::Failed);
     }
     store::orders::fail(tx, order, status, terms.now)?;

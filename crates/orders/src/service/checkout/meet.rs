@@ -92,7 +92,7 @@ pub(crate) fn meet(tx: &mut Conn, order: OrderId, word: &Word, by: Option<Held>,
             ..heard
         };
     }
-    book(tx, order, &known, &heard, None, terms)?;
+    book(tx, order, &known, &heard, By::Provider(AT_THE_PROVIDER), terms)?;
     match (moved, open) {
         (Some(held), _) if held.step == Step::Action => Ok(Met::Waits(heard)),
         (Some(held), _) => Ok(Met::Drive(held, heard)),
@@ -122,11 +122,16 @@ fn after_the_end(tx: &mut Conn, id: OrderId, payment: Payment, terms: Terms) -> 
     Ok(Met::Noted)
 }
 
-/// A move that orders has asked for itself.
-pub(crate) struct Own<'a> {
-    pub id: MoveId,
-    pub reference: &'a str,
+/// Why money moved.
+pub(crate) enum By<'a> {
+    /// A capture or refund that orders has asked for.
+    Move { id: MoveId, reference: &'a str },
+    /// The provider's word tells that it did; with the reason that is kept of it.
+    Provider(&'static str),
 }
+
+/// Somebody did it there, not here.
+const AT_THE_PROVIDER: &str = "Moved at the provider.";
 
 /// Writes down how a payment stands now, with a move and an event for all that was moved since `known`.
 pub(crate) fn book(
@@ -134,7 +139,7 @@ pub(crate) fn book(
     order: OrderId,
     known: &Payment,
     now: &Payment,
-    own: Option<Own<'_>>,
+    by: By<'_>,
     terms: Terms,
 ) -> Result<()> {
     if known == now {
@@ -143,7 +148,6 @@ pub(crate) fn book(
     store::payments::save(tx, order, now, terms.now)?;
     let currency = now.amount.currency;
     let grown = |now: Minor, known: Minor| now.minus(known).ok().filter(|by| *by.get() > 0);
-    let mut own = own;
     let moves = [
         (Way::Capture, grown(now.captured, known.captured)),
         (Way::Refund, grown(now.refunded, known.refunded)),
@@ -151,12 +155,12 @@ pub(crate) fn book(
     let mut events = Vec::new();
     for (way, amount) in moves {
         let Some(amount) = amount else { continue };
-        match own.take() {
-            Some(Own { id, reference }) => {
+        match by {
+            By::Move { id, reference } => {
                 store::payments::settle_move(tx, id, MoveState::Done, Some(reference), terms.now)?;
             }
-            None => {
-                let (id, reason) = (Id::new(), Some("Moved at the provider.".to_owned()));
+            By::Provider(reason) => {
+                let (id, reason) = (Id::new(), Some(reason.to_owned()));
                 let wish = Move { id, way, amount, reason, state: MoveState::Done, created_at: terms.now };
                 store::payments::add_move(tx, order, &wish)?;
             }
