@@ -1,0 +1,1 @@
+//! The provider against the server that stands in for Stripe.
