@@ -205,10 +205,10 @@ impl Run {
                 self.secured(held, taken, total, Step::Action, Some(waits.clone())).await?;
                 return Ok(waits);
             }
-            Standing::Pending | Standing::Open | Standing::Voided => (self.taken(reference, "pending", None), PaymentStatus::Pending),
-            Standing::Authorised => {
-                (self.taken(reference, "authorised", None), PaymentStatus::Authorised)
+            Standing::Pending | Standing::Open | Standing::Voided => {
+                (self.taken(reference, "pending", None), PaymentStatus::Pending)
             }
+            Standing::Authorised => (self.taken(reference, "authorised", None), PaymentStatus::Authorised),
         };
         let held = match self.secured(held, taken, total, Step::Confirm, None).await {
             Err(CheckoutError::Other(Error::OrderBusy)) => {

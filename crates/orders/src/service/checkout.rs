@@ -175,7 +175,14 @@ pub(super) async fn asked<T, F: Future<Output = Result<T, Failure>>>(ask: impl F
 
 pub(super) fn wish(order: OrderId) -> crate::payments::Asked {
     let (zero, amount) = (kernel::Minor::ZERO, kernel::Money::new(kernel::Minor::ZERO, kernel::Currency::EUR));
-    crate::payments::Asked { order, reference: None, amount, captured: zero, refunded: zero, since: kernel::Time::from_micros(0) }
+    crate::payments::Asked {
+        order,
+        reference: None,
+        amount,
+        captured: zero,
+        refunded: zero,
+        since: kernel::Time::from_micros(0),
+    }
 }
 
 /// The code an attempt's answer is documented with, where it is a problem.

@@ -21,7 +21,10 @@ pub(super) fn at_stripe(money: Money) -> Result<i64, String> {
     if amount <= 0 || amount % step != 0 {
         return Err(format!("Stripe cannot be asked for {money}"));
     }
-    amount.checked_mul(scale(money.currency)).filter(|amount| *amount <= 99_999_999).ok_or_else(|| format!("{money} is too much for Stripe"))
+    amount
+        .checked_mul(scale(money.currency))
+        .filter(|amount| *amount <= 99_999_999)
+        .ok_or_else(|| format!("{money} is too much for Stripe"))
 }
 
 /// What Stripe says, in the shop's minor units.

@@ -23,9 +23,14 @@ pub(super) struct Client {
 
 pub(super) enum Answer<T> {
     Is(T),
-    Refused { status: u16, told: Told },
+    Refused {
+        status: u16,
+        told: Told,
+    },
     /// Stripe failed: it may have been done or not, and the key only brings the same answer back.
-    Failed { replayed: bool },
+    Failed {
+        replayed: bool,
+    },
 }
 
 impl Client {
@@ -48,7 +53,8 @@ impl Client {
         Ok(Self { http, base: settings.base_url.trim_end_matches('/').to_owned(), key: settings.secret_key.clone() })
     }
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str, query: &Form) -> Result<Answer<T>, Failure> {
-        let query = reqwest::Url::parse_with_params(&[&self.base, path].concat(), query).map_err(|_| Failure::UNAVAILABLE)?;
+        let query =
+            reqwest::Url::parse_with_params(&[&self.base, path].concat(), query).map_err(|_| Failure::UNAVAILABLE)?;
         // nothing is done by asking
         self.send(self.http.request(Method::GET, query)).await.map_err(|_| Failure::UNAVAILABLE)
     }

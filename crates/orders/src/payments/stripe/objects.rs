@@ -129,9 +129,7 @@ impl Intent {
     fn action(&self) -> NextAction {
         match self.next_action.as_ref().and_then(|next| next.redirect_to_url.as_ref()) {
             Some(redirect) => NextAction { r#type: "redirect".into(), url: redirect.url.clone() },
-            None => {
-                NextAction { r#type: "stripe_sdk".into(), url: self.client_secret.clone().unwrap_or_default() }
-            }
+            None => NextAction { r#type: "stripe_sdk".into(), url: self.client_secret.clone().unwrap_or_default() },
         }
     }
 }

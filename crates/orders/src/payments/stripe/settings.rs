@@ -83,7 +83,10 @@ impl StripeSettings {
         let empty = self.webhook_secrets.is_empty() || self.webhook_secrets.iter().any(|secret| secret.0.is_empty());
         let told = [
             (self.secret_key.0.is_empty(), "secret_key: Stripe needs the account's secret key"),
-            (!self.secret_key.0.bytes().all(|b| b.is_ascii_graphic()), "secret_key: not a key: it has other characters"),
+            (
+                !self.secret_key.0.bytes().all(|b| b.is_ascii_graphic()),
+                "secret_key: not a key: it has other characters",
+            ),
             (empty, "webhook_secrets: name the signing secret of the webhook endpoint"),
             (!safe(&self.base_url), "base_url: an https:// address without a path, or http:// of this machine"),
             (!(1..=3600).contains(&self.tolerance_seconds), "tolerance_seconds: between 1 and 3600"),
@@ -126,7 +129,9 @@ mod tests {
     fn what_is_wrong_is_told() {
         assert_eq!(good().problems(), Vec::<String>::new());
         assert_eq!(StripeSettings::default().problems().len(), 2);
-        for base in ["http://api.stripe.com", "https://user:pass@api.stripe.com", "nothing", "http://127.0.0.1.evil.example"] {
+        for base in
+            ["http://api.stripe.com", "https://user:pass@api.stripe.com", "nothing", "http://127.0.0.1.evil.example"]
+        {
             assert_eq!(StripeSettings { base_url: base.into(), ..good() }.problems().len(), 1, "{base}");
         }
         for base in ["http://127.0.0.1:4000", "http://[::1]:4000", "http://localhost:1", "https://stripe.example"] {
