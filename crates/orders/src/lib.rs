@@ -13,7 +13,7 @@ mod store;
 
 pub use domain::shipping::{ShippingOption, ShippingSettings};
 pub use http::routes;
-pub use payments::PaymentSettings;
+pub use payments::{PaymentSettings, StripeSettings};
 pub use service::{CheckoutSettings, Neighbours, Orders, Settings};
 
 /// This domain's tables.

@@ -17,6 +17,7 @@ mod people;
 mod proxy;
 mod shop;
 mod sql;
+pub mod stripe;
 mod wait;
 
 pub use actor::{Actor, Answer, Request};

@@ -4,7 +4,10 @@
 //! A provider that keeps payments of its own is first asked to open one, which moves nothing; its reference is written
 //! down, and only then is money asked for. So whatever is lost on the way can be looked up by a reference that is known.
 mod manual;
+mod stripe;
 mod test;
+
+pub use stripe::StripeSettings;
 
 use kernel::{Failure, Minor, Money, Time, async_trait};
 use orders_api::OrderId;
@@ -15,13 +18,17 @@ use uuid::Uuid;
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PaymentSettings {
-    /// Of `manual` (paid some other way, recorded by staff) and `test` (a card that is none: demonstration and tests only).
+    /// Of `manual` (paid some other way, recorded by staff), `stripe`, and `test` (a card that is none: demonstration and
+    /// tests only).
     pub providers: Vec<String>,
+    /// Read where `stripe` is one of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stripe: Option<StripeSettings>,
 }
 
 impl Default for PaymentSettings {
     fn default() -> Self {
-        Self { providers: vec!["manual".into()] }
+        Self { providers: vec!["manual".into()], stripe: None }
     }
 }
 
@@ -151,11 +158,16 @@ pub(crate) trait Provider: Send + Sync + 'static {
 pub(crate) struct Providers(BTreeMap<&'static str, Arc<dyn Provider>>);
 
 impl Providers {
-    /// The name that is not a provider's.
+    /// The name that is not a provider's, or why one cannot be used.
     pub(crate) fn new(settings: &PaymentSettings) -> Result<Self, String> {
-        let all: [Arc<dyn Provider>; 2] = [Arc::new(manual::Manual), Arc::new(test::Test)];
-        let named =
-            |name: &String| all.iter().find(|provider| provider.name() == name).cloned().ok_or_else(|| name.clone());
+        let named = |name: &String| -> Result<Arc<dyn Provider>, String> {
+            Ok(match name.as_str() {
+                "manual" => Arc::new(manual::Manual),
+                "stripe" => Arc::new(stripe::Stripe::new(&settings.stripe.clone().unwrap_or_default())?),
+                "test" => Arc::new(test::Test),
+                _ => return Err(name.clone()),
+            })
+        };
         let chosen = settings.providers.iter().map(named).collect::<Result<Vec<_>, _>>()?;
         Ok(Self(chosen.into_iter().map(|provider| (provider.name(), provider)).collect()))
     }
@@ -170,9 +182,12 @@ impl Providers {
 impl PaymentSettings {
     /// What is wrong with them, a sentence each.
     pub fn problems(&self) -> Vec<String> {
-        let unknown =
-            Providers::new(self).err().map(|name| format!("payments.providers: `{name}` is not one of manual, test"));
+        let known = |name: &&String| ["manual", "stripe", "test"].contains(&name.as_str());
+        let unknown = (self.providers.iter().filter(|name| !known(name)))
+            .map(|name| format!("payments.providers: `{name}` is not one of manual, stripe, test"));
+        let stripe = (self.providers.iter().any(|name| name == "stripe"))
+            .then(|| self.stripe.clone().unwrap_or_default().problems());
         let none = self.providers.is_empty().then(|| "payments.providers: name at least one".to_owned());
-        unknown.into_iter().chain(none).collect()
+        unknown.chain(stripe.into_iter().flatten()).chain(none).collect()
     }
 }
