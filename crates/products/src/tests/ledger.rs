@@ -1,7 +1,7 @@
 //! What changed stock is in the ledger, and adds up.
 use super::*;
 use crate::{domain::stock::Movement, store::stock::After};
-use products_api::StockLine;
+use products_api::{MAX_LINES, StockLine};
 
 impl Shop {
     /// A product's only tracked variant, with so much of it.
@@ -184,4 +184,34 @@ fn nothing_else_changes_stock() {
         }
     }
     assert!(looked_at > 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn holdings_with_very_many_lines_come_in_smaller_pages() {
+    use products_api::Holdings;
+    let mut text = String::from("Handle,Title,Variant Price,Status\n");
+    for n in 0..MAX_LINES {
+        text.push_str(&format!("p{n},Product {n},1.00,active\n"));
+    }
+    for shop in Shop::new().await {
+        shop.import(&text, false).await.unwrap();
+        let (mut lines, mut last) = (Vec::new(), None);
+        loop {
+            let products = shop.service().following(last).await.unwrap();
+            let Some(product) = products.last() else { break };
+            last = Some(product.id);
+            lines.extend(products.iter().map(|product| (product.variants[0].id, 1, 100)));
+        }
+        assert_eq!(lines.len(), MAX_LINES);
+        let stock = shop.products.stock();
+        for _ in 0..22 {
+            stock.reserve(&call(), reserve(&lines, 600)).await.unwrap();
+        }
+        let ask = async |after| stock.holdings(&call(), Holdings { after, limit: 100 }).await.unwrap();
+        let first = ask(None).await;
+        let after = first.last().map(|last| last.reservation);
+        let (second, third) = (ask(after).await, ask(Some(ask(after).await[1].reservation)).await);
+        assert_eq!((first.len(), second.len(), third.len()), (20, 2, 0));
+        assert!(first.iter().chain(&second).all(|holding| holding.lines.len() == MAX_LINES));
+    }
 }
