@@ -57,7 +57,8 @@ impl Stage {
             ("CLEAVE__PRODUCTS__SWEEP_SECONDS", "1"),
         ];
         let env = usual.iter().chain(self.more()).map(|(name, value)| ((*name).into(), (*value).into())).collect();
-        let options = Options { env, topology: Some(Topology::Split), proxied: vec![Domain::Products] };
+        let options =
+            Options { env, topology: Some(Topology::Split), proxied: vec![Domain::Products], ..Options::default() };
         Shop::start(env!("CARGO_BIN_EXE_cleave"), options)
     }
 }

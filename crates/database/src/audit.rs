@@ -1,10 +1,6 @@
 //! Invariants recomputed from the tables. Each is one statement, so it sees one moment and never what is merely under
 //! way; it may run beside traffic.
-use crate::{
-    backend::Db,
-    conn::Conn,
-    error::Result,
-};
+use crate::{backend::Db, conn::Conn, error::Result};
 use diesel::{
     dsl::sql,
     prelude::*,

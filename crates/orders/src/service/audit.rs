@@ -40,7 +40,8 @@ impl Service {
         let mut after: Option<ReservationId> = None;
         loop {
             let page = self.holdings(call, after, MAX_HOLDINGS).await?;
-            let last = page.last().filter(|_| page.len() == MAX_HOLDINGS).map(|holding| holding.reservation);
+            // A page may be short; only an empty one is the end.
+            let last = page.last().map(|holding| holding.reservation);
             let orders = self.bought(after, last).await?;
             let mut held: BTreeMap<Uuid, Holding> = BTreeMap::new();
             held.extend(page.into_iter().map(|holding| (*holding.reservation.uuid(), holding)));
@@ -89,12 +90,7 @@ impl Service {
         Ok(self.db.read(move |conn: &mut Conn| audit::bought(conn, after, last)).await?)
     }
 
-    async fn holdings(
-        &self,
-        call: &Call,
-        after: Option<ReservationId>,
-        limit: usize,
-    ) -> Result<Vec<Holding>, Failure> {
+    async fn holdings(&self, call: &Call, after: Option<ReservationId>, limit: usize) -> Result<Vec<Holding>, Failure> {
         let asked = self.neighbours.stock.holdings(call, Holdings { after, limit }).await;
         asked.map_err(|error| match error {
             CallError::Domain(_) => Failure::Unknown, // the limit is products' own

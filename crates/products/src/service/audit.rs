@@ -1,6 +1,6 @@
 //! Whether the books of products agree with each other.
 use super::{Products, Service};
-use crate::store::audit::{self, ALWAYS, AT_REST};
+use crate::store::audit::{ALWAYS, AT_REST};
 use kernel::Check;
 use std::time::Duration;
 
@@ -12,12 +12,11 @@ impl Products {
     /// Recomputes every invariant from the tables, each at a moment of its own, so it may run beside traffic. `at_rest`
     /// adds what only holds when nobody is buying.
     pub async fn audit(&self, at_rest: bool) -> Result<Vec<Check>, database::Error> {
+        let before = self.0.now().minus(GRACE + self.0.sweep_every() * SWEEPS);
         let mut checks = Vec::new();
         for invariant in ALWAYS.iter().chain(at_rest.then_some(&AT_REST)) {
-            checks.push(self.0.db.read(|conn| invariant.check(conn)).await?);
+            checks.push(self.0.db.read(move |conn| invariant.check(conn, before)).await?);
         }
-        let before = self.0.now().minus(GRACE + self.0.sweep_every() * SWEEPS);
-        checks.push(self.0.db.read(move |conn| audit::swept(conn, before)).await?);
         Ok(checks)
     }
 }

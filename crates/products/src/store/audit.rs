@@ -1,34 +1,9 @@
-//! The invariants of products, recomputed from the tables. Each check is one statement, so it sees one moment and never
-//! what is merely under way; each reads its tables a time or two, however much there is. Both sides of a comparison are
-//! added up under one GROUP BY where either may lack what the other has: SQLite joins such sides row by row.
-//!
-//! A statement says what it looked at, as rows `(subject, detail)`: the detail is NULL where all is well.
-use super::sql::Sql;
-use database::{Conn, Result};
-use diesel::{
-    prelude::*,
-    sql_types::{BigInt, Nullable, Text, Uuid as SqlUuid},
-};
-use kernel::{Check, Finding, Id, Kind, Time};
+//! What must hold of the tables of products. Each check reads its tables once, however much there is.
+use database::audit::{Invariant, shown};
 use products_api::{Product, Reservation, Variant};
-use uuid::Uuid;
-
-/// One invariant.
-pub(crate) struct Invariant {
-    name: &'static str,
-    holds: &'static str,
-    /// How the id of a subject is shown.
-    shown: fn(Uuid) -> String,
-    /// The rows that it looks at.
-    rows: &'static str,
-}
-
-fn shown<T: Kind>(id: Uuid) -> String {
-    Id::<T>::from(id).to_string()
-}
 
 /// What holds at any moment.
-pub(crate) static ALWAYS: [Invariant; 9] = [
+pub(crate) static ALWAYS: [Invariant; 10] = [
     Invariant {
         name: "products.stock_is_its_ledger",
         holds: "what is on hand and what is reserved of a variant are the sums of its movements",
@@ -79,6 +54,13 @@ pub(crate) static ALWAYS: [Invariant; 9] = [
         rows: "SELECT r.id AS subject, CASE WHEN r.state <> 'released' AND l.reservation_id IS NULL THEN r.state \
                || ' without lines' END AS detail FROM reservations r LEFT JOIN \
                (SELECT DISTINCT reservation_id FROM reservation_lines) l ON l.reservation_id = r.id",
+    },
+    Invariant {
+        name: "products.no_hold_outlives_its_time",
+        holds: "a hold past its time is ended soon",
+        shown: shown::<Reservation>,
+        rows: "SELECT id AS subject, CASE WHEN expires_at <= :before THEN 'still held' END AS detail \
+               FROM reservations WHERE state = 'held'",
     },
     // The ledger as it must be (each counted line reserved once, and ended once as the state says), minus the ledger as
     // it is: what does not cancel out is off. What had ended before the ledger was opened is not in it.
@@ -139,43 +121,3 @@ pub(crate) static AT_REST: Invariant = Invariant {
     shown: shown::<Reservation>,
     rows: "SELECT id AS subject, CASE state WHEN 'held' THEN 'still held' END AS detail FROM reservations",
 };
-
-/// What should have been swept away `before`.
-static SWEPT: Invariant = Invariant {
-    name: "products.no_hold_outlives_its_time",
-    holds: "a hold past its time is ended soon",
-    shown: shown::<Reservation>,
-    rows: "SELECT id AS subject, CASE WHEN expires_at <= ",
-};
-
-impl Invariant {
-    pub(crate) fn check(&self, conn: &mut Conn) -> Result<Check> {
-        self.checked(conn, Sql::new("WITH looked AS MATERIALIZED (").text(self.rows))
-    }
-
-    fn checked(&self, conn: &mut Conn, looked: Sql<Types>) -> Result<Check> {
-        let sql = looked
-            .text(
-                ") SELECT t.looked, t.wrong, f.subject, f.detail FROM (SELECT COUNT(*) AS looked, COUNT(detail) AS wrong \
-                 FROM looked) t LEFT JOIN (SELECT subject, detail FROM looked WHERE detail IS NOT NULL ORDER BY subject",
-            )
-            .limit(Check::SHOWN)
-            .text(") f ON 1 = 1 ORDER BY f.subject");
-        let rows: Vec<(i64, i64, Option<Uuid>, Option<String>)> = sql.not_kept().load(conn)?;
-        let mut check = Check::new(self.name, self.holds);
-        for (looked_at, off, subject, detail) in rows {
-            (check.looked_at, check.off) = (looked_at.unsigned_abs(), off.unsigned_abs());
-            let finding = subject.zip(detail).map(|(id, detail)| Finding { subject: (self.shown)(id), detail });
-            check.findings.extend(finding);
-        }
-        Ok(check)
-    }
-}
-
-type Types = (BigInt, BigInt, Nullable<SqlUuid>, Nullable<Text>);
-
-/// Holds that should have ended `before`.
-pub(crate) fn swept(conn: &mut Conn, before: Time) -> Result<Check> {
-    let looked = Sql::new("WITH looked AS MATERIALIZED (").text(SWEPT.rows).at(before);
-    SWEPT.checked(conn, looked.text(" THEN 'still held' END AS detail FROM reservations WHERE state = 'held'"))
-}
