@@ -119,7 +119,10 @@ impl Service {
     /// Who took an order's money.
     pub(super) fn provider_of(&self, order: &Order) -> Result<Arc<dyn Provider>, Error> {
         let name = order.payment.as_ref().map(|payment| payment.provider.as_str()).unwrap_or_default();
-        self.providers.get(name).ok_or_else(|| Error::ProviderGone(name.to_owned()))
+        self.providers.get(name).ok_or_else(|| {
+            tracing::error!(order = %order.id, provider = name, "it took an order's money, and payments.providers lacks it");
+            Error::ProviderGone(name.to_owned())
+        })
     }
 
     pub(super) fn terms(&self, call: &Call) -> Terms {

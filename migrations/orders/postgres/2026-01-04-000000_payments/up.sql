@@ -46,3 +46,5 @@ ALTER TABLE processes
     DROP CONSTRAINT processes_kind,
     ADD CONSTRAINT processes_kind CHECK (kind IN ('checkout', 'cancel', 'ship', 'capture', 'refund', 'revert'));
 CREATE UNIQUE INDEX processes_claim ON processes (claim) WHERE claim IS NOT NULL;
+-- Whose buyer was waited for when nobody said how long, is waited for as long as goods are held.
+UPDATE processes SET wake_at = created_at + interval '15 minutes' WHERE step = 'action' AND done_at IS NULL;

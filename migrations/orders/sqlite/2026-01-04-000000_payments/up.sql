@@ -74,3 +74,5 @@ ALTER TABLE processes_new RENAME TO processes;
 CREATE UNIQUE INDEX processes_open ON processes (order_id) WHERE done_at IS NULL;
 CREATE INDEX processes_due ON processes (lease_until) WHERE done_at IS NULL;
 CREATE UNIQUE INDEX processes_claim ON processes (claim) WHERE claim IS NOT NULL;
+-- Whose buyer was waited for when nobody said how long, is waited for as long as goods are held.
+UPDATE processes SET wake_at = created_at + 900000000 WHERE step = 'action' AND done_at IS NULL;

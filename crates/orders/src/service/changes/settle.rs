@@ -67,8 +67,11 @@ impl Service {
             Err(NotDone::Refused(error)) => error,
             Err(NotDone::Failed(failure)) => failure.into(),
         };
-        self.leave(call, held, wish, once).await?;
-        Err(error)
+        match self.leave(call, held, wish, once).await {
+            Ok(()) => Err(error),
+            // It is still under way, and will be asked for again.
+            Err(_) => Err(self.put_down(held, held.turn).await.into()),
+        }
     }
 
     async fn take_back(&self, call: &Call, held: Held, order: &Order) -> Result<Said, NotDone> {

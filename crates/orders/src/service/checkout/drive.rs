@@ -130,7 +130,7 @@ impl Driver {
             store::payments::save(tx, id, &payment, terms.now)?;
             Ok::<_, database::Error>(Some((held, payment)))
         };
-        Ok(self.service.db.write(unit).await?)
+        self.write(held, unit).await
     }
 
     /// What became of money that was asked for: the provider knows.
@@ -164,7 +164,7 @@ impl Driver {
             }
             Ok::<_, database::Error>(met)
         };
-        let met = self.service.db.write(unit).await?;
+        let met = self.write(held, unit).await?;
         Point::Met.reach();
         match met {
             Met::Drive(held, payment) => {
@@ -214,16 +214,9 @@ impl Driver {
             once.finish(tx, &answer)?;
             Ok::<_, database::Error>(Some(answer))
         };
-        match self.service.db.write(unit).await {
-            Ok(placed) => {
-                Point::Placed.reach();
-                Ok(placed.map_or(End::Elsewhere, End::Attempt))
-            }
-            Err(error) => {
-                tracing::error!(order = %held.order, %error, "confirmed, and not placed yet");
-                Err(self.unknown(held).await)
-            }
-        }
+        let placed = self.write(held, unit).await?;
+        Point::Placed.reach();
+        Ok(placed.map_or(End::Elsewhere, End::Attempt))
     }
 
     async fn reserve(&self, held: Held, order: &FullOrder) -> Result<(), CallError<ReserveError>> {
@@ -266,12 +259,12 @@ impl Driver {
             }
             once.give_up(tx)
         };
-        match self.service.db.write(unit).await {
+        match self.write(held, unit).await {
             Ok(()) => {
                 Point::Failed.reach();
                 answer
             }
-            Err(error) => error.into(),
+            Err(unknown) => unknown,
         }
     }
 
@@ -279,7 +272,7 @@ impl Driver {
     async fn go_back(&self, held: Held, order: FullOrder, why: Why) -> Outcome {
         let lease = self.service.lease;
         let unit = move |tx: &mut Conn| store::processes::advance(tx, held, Step::Undo, lease);
-        let undo = self.service.db.write(unit).await?;
+        let undo = self.write(held, unit).await?;
         Point::UndoKept.reach();
         match undo {
             Some(held) => self.undo(held, order, why).await,
@@ -314,7 +307,7 @@ impl Driver {
             }
             Ok::<_, database::Error>(true)
         };
-        let failed = self.service.db.write(unit).await?;
+        let failed = self.write(held, unit).await?;
         Point::Failed.reach();
         match (failed, why) {
             (false, _) => Ok(End::Elsewhere),
@@ -322,6 +315,21 @@ impl Driver {
             (true, Why::TooLate) => Err(CheckoutError::TooLate),
             (true, Why::Failure(failure)) => Err(failure.into()),
             (true, Why::Left) => Ok(End::Failed),
+        }
+    }
+
+    /// What is under way and cannot be written is not undone by that: the worker goes on from what is written.
+    async fn write<T: Send + 'static>(
+        &self,
+        held: Held,
+        unit: impl Fn(&mut Conn) -> database::Result<T> + Send + Sync + 'static,
+    ) -> Result<T, CheckoutError> {
+        match self.service.db.write(unit).await {
+            Ok(written) => Ok(written),
+            Err(error) => {
+                tracing::error!(order = %held.order, step = ?held.step, %error, "heard, and not written down yet");
+                Err(self.unknown(held).await)
+            }
         }
     }
 
