@@ -127,7 +127,7 @@ impl Settings {
         #[cfg(feature = "orders")]
         let (payments, checkout, shipping) = (
             checked(tree, "payments", orders::PaymentSettings::problems),
-            tree.take("checkout"),
+            checked(tree, "checkout", orders::CheckoutSettings::problems),
             checked(tree, "shipping", orders::ShippingSettings::problems),
         );
         // A shop's one file also serves a build with fewer domains.

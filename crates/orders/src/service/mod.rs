@@ -46,6 +46,20 @@ impl Default for CheckoutSettings {
     }
 }
 
+impl CheckoutSettings {
+    /// What is wrong with them, a sentence each.
+    pub fn problems(&self) -> Vec<String> {
+        let within = |name: &str, value: u64, most: u64| {
+            (!(1..=most).contains(&value)).then(|| format!("checkout.{name}: 1 to {most}"))
+        };
+        let all = [
+            within("reservation_minutes", self.reservation_minutes, 1440),
+            within("lease_seconds", self.lease_seconds, 3600),
+        ];
+        all.into_iter().flatten().collect()
+    }
+}
+
 /// How orders behaves.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
@@ -95,8 +109,8 @@ impl Orders {
             neighbours,
             providers,
             shipping: settings.shipping,
-            hold_for: Duration::from_secs(settings.checkout.reservation_minutes.clamp(1, 1440) * 60),
-            lease: Lease(Duration::from_secs(settings.checkout.lease_seconds.clamp(1, 3600))),
+            hold_for: Duration::from_secs(settings.checkout.reservation_minutes * 60),
+            lease: Lease(Duration::from_secs(settings.checkout.lease_seconds)),
             tasks: Tasks::here(),
             settled: Notify::new(),
         })))
