@@ -204,6 +204,10 @@ fn no_table_of_a_domain_is_forgotten() {
                     let tables =
                         sql.split("CREATE TABLE ").skip(1).map(|rest| rest.split(' ').next().unwrap().to_owned());
                     made.extend(tables);
+                    // SQLite changes a constraint by making the table anew under another name.
+                    for renamed in sql.split("ALTER TABLE ").skip(1).filter(|rest| rest.contains(" RENAME TO ")) {
+                        made.remove(renamed.split(' ').next().unwrap());
+                    }
                 }
             }
             assert!(made.len() > 4, "{made:?}");
