@@ -38,13 +38,17 @@ macro_rules! listed {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! listed {
-    ($($text:literal),*) => { &[] };
+    ($($text:literal),*) => {
+        &[]
+    };
 }
 #[cfg(feature = "on")]
 #[doc(hidden)]
 #[macro_export]
 macro_rules! reach {
-    ($name:expr) => { $crate::die_at($name) };
+    ($name:expr) => {
+        $crate::die_at($name)
+    };
 }
 #[cfg(not(feature = "on"))]
 #[doc(hidden)]

@@ -15,8 +15,8 @@ mod money;
 pub mod token;
 
 pub use address::Address;
-pub use audit::{Check, Finding};
 pub use async_trait::async_trait;
+pub use audit::{Check, Finding};
 pub use call::{Call, CallError, CartKey, Failure, Peer, Principal, Trace};
 pub use clock::{Clock, SystemClock, Time};
 pub use code::Code;

@@ -53,9 +53,9 @@ pub(crate) const STAGES: &[Stage] = &[
 
 /// Whether the table leads a process of this task from one step to another.
 pub(crate) fn leads(task: Task, from: Step, to: Step) -> bool {
-    STAGES.iter().any(|stage| {
-        stage.task == task && stage.step == from && (stage.then.contains(&to) || stage.back == Some(to))
-    })
+    STAGES
+        .iter()
+        .any(|stage| stage.task == task && stage.step == from && (stage.then.contains(&to) || stage.back == Some(to)))
 }
 
 /// Who is asked at a step.

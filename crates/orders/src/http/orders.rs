@@ -193,9 +193,7 @@ pub(crate) async fn ship(
 
 /// The order, after staff has added something to it.
 pub(super) fn changed(full: &FullOrder) -> Reply {
-    Reply::json(201, &OrderBody::from(full))
-        .location(format!("/v1/orders/{}", full.order.id))
-        .etag(full.order.version)
+    Reply::json(201, &OrderBody::from(full)).location(format!("/v1/orders/{}", full.order.id)).etag(full.order.version)
 }
 
 pub(super) fn optional(fields: &mut Fields, name: &str, text: Option<&str>, max: usize) -> Option<String> {

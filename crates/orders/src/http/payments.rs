@@ -114,7 +114,9 @@ pub(crate) async fn refund(
 /// What a provider sent, in its own form. Read as the bytes that came, for their signature.
 #[derive(utoipa::ToSchema)]
 #[schema(as = PaymentEvent)]
-pub(crate) struct EventBody(#[expect(dead_code, reason = "for the document")] serde_json::Map<String, serde_json::Value>);
+pub(crate) struct EventBody(
+    #[expect(dead_code, reason = "for the document")] serde_json::Map<String, serde_json::Value>,
+);
 
 pub(crate) async fn event(
     service: Data<Service>,

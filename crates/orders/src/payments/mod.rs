@@ -67,7 +67,9 @@ pub(crate) enum Standing {
     Pending,
     /// The money is secured and can be captured, or was.
     Authorised,
-    Declined { reason: String },
+    Declined {
+        reason: String,
+    },
     /// Nothing stays secured, and nothing can be any more: final.
     Voided,
 }

@@ -2,8 +2,8 @@
 //! says the same on being asked: so it may come first, twice, late or out of order.
 use super::{
     Error, Service,
-    checkout::{Driver, Met, meet},
     changes::Wish,
+    checkout::{Driver, Met, meet},
 };
 use crate::{
     domain::{cart::Holder, process::Task},

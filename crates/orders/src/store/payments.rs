@@ -1,8 +1,7 @@
 //! The money of each order. What was promised to be moved is counted before it is asked for (`payments_captured`,
 //! `payments_refunded`), so that no two wishes together go beyond what was paid.
 use super::{
-    json,
-    read,
+    json, read,
     schema::{payment_moves, payments},
     wrong,
 };
@@ -159,9 +158,8 @@ pub(crate) fn settle_move(
     reference: Option<&str>,
     at: Time,
 ) -> Result<bool> {
-    let asked = diesel::update(payment_moves::table.find(id))
-        .filter(payment_moves::state.eq(MoveState::Asked.as_str()))
-        .set((
+    let asked =
+        diesel::update(payment_moves::table.find(id)).filter(payment_moves::state.eq(MoveState::Asked.as_str())).set((
             payment_moves::state.eq(state.as_str()),
             payment_moves::reference.eq(reference),
             payment_moves::settled_at.eq(Some(at)),

@@ -20,7 +20,7 @@ use kernel::Call;
 use orders_api::OrderId;
 use std::sync::Arc;
 
-pub(crate) use wish::{Part, Parcel, Wish};
+pub(crate) use wish::{Parcel, Part, Wish};
 
 enum Begun {
     Replay(Vec<u8>),

@@ -26,7 +26,10 @@ enum Said {
     Done,
     /// The provider took the money back; `None` where there was none to take back.
     Voided(Option<Word>),
-    Moved { reference: String, released: Minor },
+    Moved {
+        reference: String,
+        released: Minor,
+    },
 }
 
 /// Why nothing was written.
@@ -239,12 +242,7 @@ fn moved_by(part: &Part) -> Minor {
 }
 
 /// The payment afterwards, and the move that it was.
-fn after<'a>(
-    known: &Payment,
-    wish: &Wish,
-    said: &'a Said,
-    terms: Terms,
-) -> Result<(Payment, Option<Own<'a>>), Error> {
+fn after<'a>(known: &Payment, wish: &Wish, said: &'a Said, terms: Terms) -> Result<(Payment, Option<Own<'a>>), Error> {
     let late_at = if matches!(wish, Wish::Revert) { Some(terms.now) } else { known.late_at };
     let known = Payment { late_at, ..known.clone() };
     Ok(match (wish, said) {

@@ -80,7 +80,8 @@ pub(crate) fn meet(tx: &mut Conn, order: OrderId, word: &Word, by: Option<Held>,
             return Ok(Met::Elsewhere);
         }
     }
-    let known = store::payments::lock(tx, order)?.ok_or_else(|| Error::Unavailable("an order has no payment".into()))?;
+    let known =
+        store::payments::lock(tx, order)?.ok_or_else(|| Error::Unavailable("an order has no payment".into()))?;
     let mut heard = known.heard(word);
     if open.is_some_and(|held| held.task != Task::Checkout) {
         // What is moving money now writes down itself what it moved.
@@ -144,10 +145,8 @@ pub(crate) fn book(
     let currency = now.amount.currency;
     let grown = |now: Minor, known: Minor| now.minus(known).ok().filter(|by| *by.get() > 0);
     let mut own = own;
-    let moves = [
-        (Way::Capture, grown(now.captured, known.captured)),
-        (Way::Refund, grown(now.refunded, known.refunded)),
-    ];
+    let moves =
+        [(Way::Capture, grown(now.captured, known.captured)), (Way::Refund, grown(now.refunded, known.refunded))];
     let mut events = Vec::new();
     for (way, amount) in moves {
         let Some(amount) = amount else { continue };
