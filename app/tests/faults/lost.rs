@@ -50,6 +50,8 @@ async fn a_hold_that_nobody_heard_of_is_given_back() {
     until_counted(&shop, &goods.variant, (10, 2)).await;
     asking.await.unwrap().problem(503, "outcome_unknown");
     // Nobody asks: the worker does. The means of payment are gone, so it goes back.
+    let back = "SELECT count(*) AS number FROM processes WHERE done_at IS NULL AND step = 'undo' AND tries >= 1";
+    until("the worker goes back", async || (shop.number("orders", back) == 1).then_some(())).await;
     shop.proxy(Domain::Products).deliver_answers();
     until_counted(&shop, &goods.variant, (10, 0)).await;
     is_bought_once(&shop, &goods, &cart, &key).await;
