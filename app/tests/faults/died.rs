@@ -2,26 +2,30 @@
 //! undone.
 use crate::{
     lost::{heard_of_the_hold_only, reservations, two_of_ten},
-    stage::{Stage, comes_again, counted, in_time, orders_of, settled, until_counted},
+    stage::{Stage, comes_again, counted, in_time, is_open, orders_of, settled, until_counted},
 };
 use serde_json::json;
 use testkit::{Answer, Domain, Request, Shop, until};
 use tokio::task::JoinHandle;
 
-/// What products did is done, and `asking` has not heard of it: its driver dies, and products is away when the lease is
-/// over.
+/// What products did is done, and `asking` has not heard of it: its driver dies, and products is away when the worker asks
+/// it again.
 async fn nobody_knows(shop: &mut Shop, asking: JoinHandle<Answer>, task: &str, ask: impl Fn() -> Request) {
     shop.kill_module("orders");
     comes_again(&asking.await.unwrap().problem(503, "outcome_unknown"));
     shop.kill_module("products");
     shop.proxy(Domain::Products).deliver_answers();
     shop.resume_module("orders");
-    // The second is told so when the lease of the first is over, too.
-    for _ in 0..2 {
-        let told = until("the lease is over", async || Some(ask().send().await).filter(|answer| answer.status != 409));
-        comes_again(&told.await.problem(503, "outcome_unknown"));
-        let under_way = format!("SELECT count(*) AS number FROM processes WHERE done_at IS NULL AND kind = '{task}'");
-        assert_eq!(shop.number("orders", &under_way), 1, "it stays");
+    // Whoever comes meanwhile hears that it is under way, or not known: neither that it is done nor that it is not. The
+    // second time after the worker has put it down and taken it up anew.
+    for times in 1..=2 {
+        let taken = format!(
+            "SELECT count(*) AS number FROM processes WHERE done_at IS NULL AND kind = '{task}' AND tries >= {times}"
+        );
+        until("the worker asks in vain", async || (shop.number("orders", &taken) == 1).then_some(())).await;
+        let told = in_time(ask()).await;
+        assert!(is_open(&told) && told.json()["code"] != "unavailable", "{}: {}", told.what, told.json());
+        assert_eq!(shop.number("orders", &taken), 1, "it stays");
     }
     shop.resume_module("products");
 }

@@ -42,13 +42,18 @@ async fn is_bought_once(shop: &Shop, goods: &Goods, cart: &Cart, key: &str) {
 }
 
 #[tokio::test]
-async fn a_hold_that_nobody_heard_of_is_found() {
+async fn a_hold_that_nobody_heard_of_is_given_back() {
     let shop = Stage::Products.shop().await;
     let (goods, cart, key) = two_of_ten(&shop).await;
     shop.proxy(Domain::Products).swallow_answers();
-    refused(cart.checkout("tok_ok").key(&key), "outcome_unknown").await;
+    let asking = tokio::spawn(in_time(cart.checkout("tok_ok").key(&key)));
     until_counted(&shop, &goods.variant, (10, 2)).await;
+    asking.await.unwrap().problem(503, "outcome_unknown");
+    // Nobody asks: the worker does. The means of payment are gone, so it goes back.
+    let back = "SELECT count(*) AS number FROM processes WHERE done_at IS NULL AND step = 'undo' AND tries >= 1";
+    until("the worker goes back", async || (shop.number("orders", back) == 1).then_some(())).await;
     shop.proxy(Domain::Products).deliver_answers();
+    until_counted(&shop, &goods.variant, (10, 0)).await;
     is_bought_once(&shop, &goods, &cart, &key).await;
 }
 
@@ -56,15 +61,17 @@ async fn a_hold_that_nobody_heard_of_is_found() {
 async fn a_hold_that_nobody_heard_of_expires() {
     let shop = Stage::Products.shop().await;
     let (goods, cart, key) = two_of_ten(&shop).await;
+    let before = reservations(&shop, "expired");
     shop.proxy(Domain::Products).swallow_answers();
-    refused(cart.checkout("tok_ok").key(&key), "outcome_unknown").await;
+    let asking = tokio::spawn(in_time(cart.checkout("tok_ok").key(&key)));
     until_counted(&shop, &goods.variant, (10, 2)).await;
-    shop.proxy(Domain::Products).deliver_answers();
-    // The minutes that it had are over.
+    // The minutes that it had are over, while its buyer still waits.
     let over =
         "UPDATE reservations SET expires_at = created_at WHERE state = 'held' RETURNING CAST(1 AS bigint) AS number";
     assert_eq!(shop.number("products", over), 1);
-    until_counted(&shop, &goods.variant, (10, 0)).await;
+    until("it has expired", async || (reservations(&shop, "expired") == before + 1).then_some(())).await;
+    asking.await.unwrap().problem(503, "outcome_unknown");
+    shop.proxy(Domain::Products).deliver_answers();
     is_bought_once(&shop, &goods, &cart, &key).await;
 }
 

@@ -29,6 +29,7 @@ async fn targets(admin: &Actor) -> Targets {
     Targets(BTreeMap::from([
         ("{product}", product.text("/id")),
         ("{slug}", product.text("/slug")),
+        ("{provider}", "test".to_owned()),
         ("/variants/{id}", variant),
         ("/orders/{id}", order.text("/id")),
         ("/carts/{id}", cart.text("/id")),
@@ -97,6 +98,8 @@ async fn bodies_that_are_no_json_are_refused() {
         for (body, expected) in &malformed {
             let answer = send(&admin, operation, &path, JSON, body.clone()).await;
             let shown: String = String::from_utf8_lossy(body).chars().take(30).collect();
+            // What is in somebody else's form is understood or not.
+            let expected = if operation.foreign && answer.status != 413 { &[400] } else { *expected };
             assert!(expected.contains(&answer.status), "{} to {}: {shown}", answer.status, operation.name());
         }
         send(&admin, operation, &path, JSON, "").await;

@@ -2,12 +2,14 @@
 mod bad_input;
 mod carts;
 mod categories;
+mod events;
 mod goods;
 mod health;
 mod imports;
 mod limits;
 mod openapi;
 mod orders;
+mod payments;
 mod permissions;
 mod placement;
 mod products;

@@ -117,6 +117,9 @@ async fn target(owner: &Actor, operation: &Operation) -> String {
     if path.contains("{slug}") {
         return path.replace("{slug}", &product().await.text("/slug"));
     }
+    if path.contains("{provider}") {
+        return path.replace("{provider}", "test");
+    }
     let id = if path.starts_with("/v1/variants/") {
         variant().await
     } else if path.starts_with("/v1/orders/{") {

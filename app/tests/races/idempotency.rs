@@ -90,6 +90,26 @@ async fn valid(shop: &Shop, operation: &str) -> Keyed {
             "orders",
             "SELECT count(*) AS number FROM orders WHERE status = 'cancelled'",
         ),
+        "/v1/orders/{id}/captures" => keyed(
+            &admin,
+            format!("/v1/orders/{}/captures", cart.bought().await.text("/id")),
+            json!({ "amount": { "amount": 40, "currency": "EUR" } }),
+            json!({ "amount": { "amount": 60, "currency": "EUR" } }),
+            "orders",
+            "SELECT count(*) AS number FROM payment_moves WHERE kind = 'capture' AND state = 'done'",
+        ),
+        "/v1/orders/{id}/refunds" => {
+            let order = format!("/v1/orders/{}", cart.bought().await.text("/id"));
+            admin.post(&format!("{order}/captures"), json!({})).send().await.expect(201);
+            keyed(
+                &admin,
+                format!("{order}/refunds"),
+                json!({ "reason": "scratched" }),
+                json!({ "amount": { "amount": 60, "currency": "EUR" } }),
+                "orders",
+                "SELECT count(*) AS number FROM payment_moves WHERE kind = 'refund' AND state = 'done'",
+            )
+        }
         "/v1/orders/{id}/shipments" => keyed(
             &admin,
             format!("/v1/orders/{}/shipments", cart.bought().await.text("/id")),

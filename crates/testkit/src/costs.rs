@@ -179,6 +179,20 @@ async fn orders<C: Ord>(meter: &mut Meter<'_, C>) {
     measure!(meter, "POST /v1/orders/{id}/shipments", {
         admin.post(&format!("{}/shipments", placed().await.0), json!({ "carrier": "Post" }))
     });
+    let part = json!({ "amount": { "amount": 1, "currency": "EUR" } });
+    measure!(meter, "POST /v1/orders/{id}/captures", {
+        admin.post(&format!("{}/captures", placed().await.0), part.clone()).key(&unique("capture"))
+    });
+    measure!(meter, "POST /v1/orders/{id}/refunds", {
+        let path = placed().await.0;
+        admin.post(&format!("{path}/captures"), json!({})).send().await.expect(201);
+        admin.post(&format!("{path}/refunds"), part.clone()).key(&unique("refund"))
+    });
+    // Of an order that is placed: it tells nothing new.
+    measure!(meter, "POST /v1/payment-events/{provider}", {
+        let order = placed().await.0.replace("/v1/orders/", "");
+        shop.anonymous().post("/v1/payment-events/test", json!({ "order": order, "says": "authorised" }))
+    });
     measure!(meter, "GET /v1/storefront/account", admin.get("/v1/storefront/account"));
 }
 

@@ -14,6 +14,8 @@ pub struct Operation {
     pub path: String,
     /// The schema of its JSON body.
     pub body: Option<&'static Value>,
+    /// Its JSON body is in somebody else's form: nothing in it is complained of by place.
+    pub foreign: bool,
     /// The media type of a body that is no JSON.
     pub stream: Option<String>,
     pub query: Vec<String>,
@@ -49,6 +51,7 @@ fn read(path: &str, method: &str, operation: &'static Value) -> Operation {
         method: method.to_uppercase().parse().expect("a method"),
         path: path.to_owned(),
         body: content.and_then(|content| content.get("application/json")).map(|json| resolved(&json["schema"])),
+        foreign: content.is_some() && operation["responses"].get("422").is_none(),
         stream: content.and_then(|content| content.keys().find(|media| *media != "application/json")).cloned(),
         query: query.iter().filter_map(|parameter| parameter["name"].as_str()).map(str::to_owned).collect(),
         keyed: others.iter().any(|parameter| parameter["name"] == "Idempotency-Key"),
@@ -140,6 +143,7 @@ fn member(name: &str, schema: &'static Value) -> Value {
         "shipping_option_id" => "standard",
         "provider" => "test",
         "token" => "tok_declined",
+        "return_url" => "https://shop.example/bought",
         "categories" | "options" => return json!(if is(resolved(schema), "array") { json!([]) } else { json!({}) }),
         "roles" => return json!(["customer"]),
         _ => return sample(schema),

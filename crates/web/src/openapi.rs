@@ -60,7 +60,7 @@ pub fn document(routes: &[Route], version: &str) -> String {
     add(&problem);
     let mut paths: BTreeMap<&str, BTreeMap<String, Value>> = BTreeMap::new();
     for route in routes {
-        if let Some(Takes::Json(schema)) = &route.takes {
+        if let Some(Takes::Json(schema) | Takes::Foreign(schema)) = &route.takes {
             add(schema);
         }
         for (_, _, gives) in &route.gives {
@@ -124,7 +124,9 @@ fn operation(route: &Route, problem: &Schema) -> Value {
     operation.insert("parameters".into(), json!(parameters(route)));
     if let Some(takes) = &route.takes {
         let content = match takes {
-            Takes::Json(schema) => json!({ "application/json": { "schema": schema.reference() } }),
+            Takes::Json(schema) | Takes::Foreign(schema) => {
+                json!({ "application/json": { "schema": schema.reference() } })
+            }
             Takes::Stream(media) => json!({ *media: { "schema": { "type": "string" } } }),
         };
         operation.insert("requestBody".into(), json!({ "required": true, "content": content }));
@@ -163,8 +165,12 @@ impl Route {
             Needs::User => codes.push(Code::Unauthenticated),
             Needs::Permission(_) => codes.extend([Code::Unauthenticated, Code::Forbidden]),
         }
-        if matches!(self.takes, Some(Takes::Json(_))) {
-            codes.extend([Code::MalformedJson, Code::BodyTooLarge, Code::UnsupportedMediaType, Code::Invalid]);
+        match self.takes {
+            Some(Takes::Json(_)) => {
+                codes.extend([Code::MalformedJson, Code::BodyTooLarge, Code::UnsupportedMediaType, Code::Invalid]);
+            }
+            Some(Takes::Foreign(_)) => codes.extend([Code::BodyTooLarge, Code::UnsupportedMediaType]),
+            Some(Takes::Stream(_)) | None => (),
         }
         if self.path.contains('{') {
             codes.push(Code::NotFound);

@@ -35,6 +35,8 @@ pub struct Route {
 #[derive(Clone)]
 pub enum Takes {
     Json(Schema),
+    /// JSON in somebody else's form, kept as the bytes that came.
+    Foreign(Schema),
     /// A body of this media type, streamed.
     Stream(&'static str),
 }
@@ -87,6 +89,12 @@ impl Route {
     #[must_use]
     pub fn takes<T: utoipa::ToSchema>(mut self) -> Self {
         self.takes = Some(Takes::Json(Schema::of::<T>()));
+        self
+    }
+    /// A body in somebody else's form, which the handler takes as [`crate::Raw`]: it says itself what cannot be read.
+    #[must_use]
+    pub fn takes_foreign<T: utoipa::ToSchema>(mut self) -> Self {
+        self.takes = Some(Takes::Foreign(Schema::of::<T>()));
         self
     }
     #[must_use]

@@ -113,7 +113,8 @@ async fn checkouts(pair: &mut Pair, People { anyone, customer, clerk, .. }: &Peo
     late.checkout(pair, "tok_ok").await.expect(201);
 }
 
-async fn orders(pair: &mut Pair, People { anyone, customer, clerk, .. }: &People, goods: &Goods) {
+async fn orders(pair: &mut Pair, people: &People, goods: &Goods) {
+    let People { anyone, customer, clerk, .. } = people;
     let order = cart(pair, customer, &goods.variant, 1).await.bought(pair).await;
     let change = |who: &Who, order: &str, what: &str, body: Value| who.post(&format!("{order}/{what}"), body);
     let held = json!({ "on_hand": 0 });
@@ -129,6 +130,7 @@ async fn orders(pair: &mut Pair, People { anyone, customer, clerk, .. }: &People
     pair.twice(change(clerk, &order, "shipments", json!({ "carrier": "Post" })), "a-shipment-0001").await.expect(201);
     pair.send(change(clerk, &order, "shipments", shipment)).await;
     pair.send(change(customer, &order, "cancel", json!({}))).await.problem(409, "order_not_cancellable");
+    money(pair, people, goods).await;
     for query in ["", "?limit=1", "?count=true", "?status=pending", "?status=placed", "?status=nonsense"] {
         for who in [customer, clerk, anyone] {
             pair.send(who.get(&format!("/v1/orders{query}"))).await;
@@ -139,4 +141,46 @@ async fn orders(pair: &mut Pair, People { anyone, customer, clerk, .. }: &People
     for who in [customer, clerk, anyone] {
         pair.send(who.get("/v1/storefront/account")).await;
     }
+}
+
+/// Captures, refunds, and what a provider tells.
+async fn money(pair: &mut Pair, People { anyone, customer, clerk, admin, .. }: &People, goods: &Goods) {
+    let order = cart(pair, customer, &goods.variant, 2).await.bought(pair).await;
+    let part = |amount: i64, currency: &str| json!({ "amount": { "amount": amount, "currency": currency } });
+    let (captures, refunds) = (format!("{order}/captures"), format!("{order}/refunds"));
+    for path in [&captures, &refunds] {
+        for who in [anyone, customer] {
+            pair.send(who.post(path, json!({}))).await;
+        }
+        pair.send(clerk.post(path, part(1, "JPY"))).await.problem(422, "invalid");
+        pair.send(clerk.post(path, part(0, "EUR"))).await.problem(422, "invalid");
+    }
+    pair.send(clerk.post(&refunds, json!({}))).await.problem(409, "order_not_refundable");
+    pair.send(clerk.post(&captures, part(1_000_000, "EUR"))).await.problem(409, "order_not_capturable");
+    pair.twice(clerk.post(&captures, part(100, "EUR")), "a-capture-0001").await.expect(201);
+    pair.send(admin.post(&captures, json!({ "reason": "the rest" }))).await.expect(201);
+    pair.send(clerk.post(&captures, json!({}))).await.problem(409, "order_not_capturable");
+    pair.twice(clerk.post(&refunds, part(100, "EUR")), "a-refund-0001").await.expect(201);
+    pair.send(clerk.post(&refunds, part(1_000_000, "EUR"))).await.problem(409, "order_not_refundable");
+    pair.send(clerk.post(&refunds, json!({ "reason": "all of it" }))).await.expect(201);
+    for who in [customer, clerk] {
+        pair.send(who.get(&order)).await.expect(200);
+    }
+
+    let told = |order: &str, says: &str| {
+        let order = order.rsplit('/').next().unwrap_or_default();
+        anyone.post("/v1/payment-events/test", json!({ "order": order, "says": says }))
+    };
+    pair.send(told(&nothing("order"), "authorised")).await.expect(204);
+    pair.send(told(&order, "nonsense")).await.problem(400, "invalid_event");
+    for provider in ["barter", "manual"] {
+        let path = format!("/v1/payment-events/{provider}");
+        pair.send(anyone.post(&path, json!({ "order": nothing("order"), "says": "authorised" }))).await;
+    }
+    let waits = cart(pair, customer, &goods.variant, 1).await;
+    let order = format!("/v1/orders/{}", waits.checkout(pair, "tok_action").await.expect(202).text("/id"));
+    pair.send(told(&order, "authorised")).await.expect(204);
+    pair.until(customer.get(&order), |order| order["status"] == "placed").await.expect(200);
+    pair.send(told(&order, "authorised")).await.expect(204);
+    waits.checkout(pair, "tok_ok").await.expect(200);
 }

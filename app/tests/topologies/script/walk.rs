@@ -24,6 +24,7 @@ async fn targets(pair: &mut Pair, people: &People, owner: &Who, number: usize) -
     Targets(BTreeMap::from([
         ("{product}", product.text("/id")),
         ("{slug}", product.text("/slug")),
+        ("{provider}", "test".to_owned()),
         ("/variants/{id}", variant),
         ("/orders/{id}", last(&order)),
         ("/carts/{id}", last(&cart.path)),
@@ -108,7 +109,8 @@ pub(crate) async fn nonsense(pair: &mut Pair, people: &People) {
             }
         }
         if path != operation.path {
-            let gone = operation.path.replace("{product}", "none").replace("{slug}", "none");
+            let gone =
+                operation.path.replace("{product}", "none").replace("{slug}", "none").replace("{provider}", "none");
             let kinds = ["var", "order", "cart", "user", "addr", "sess", "imp"];
             let nouns = ["variants", "orders", "carts", "users", "addresses", "sessions", "imports"];
             let gone = nouns.iter().zip(kinds).fold(gone, |path, (noun, kind)| {

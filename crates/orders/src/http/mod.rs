@@ -104,7 +104,7 @@ pub fn routes() -> Vec<Route> {
             .fails(&[Code::OrderNotRefundable, Code::OrderBusy, Code::PaymentRefused]),
         post("/v1/payment-events/{provider}", Nothing, payments::event)
             .says("What a payment provider tells; signed by it")
-            .takes::<EventBody>()
+            .takes_foreign::<EventBody>()
             .gives_nothing(204, "Heard, or nothing that this shop needs to hear")
             .fails(&[Code::InvalidEvent]),
     ]
