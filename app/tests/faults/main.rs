@@ -1,5 +1,5 @@
 //! A split shop whose parts are away, slow, unheard or under attack, or whose keys change. Its shops are split whatever
-//! the run's topology is, and each is lent to one test at a time.
+//! the run's topology is, and each is lent to one test at a time. And a shop whose payment provider is: a shop a test.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 mod attacks;
 mod away;
@@ -10,5 +10,6 @@ mod products;
 mod rolling;
 mod rotation;
 mod stage;
+mod stripe;
 mod users;
 mod zz_books;

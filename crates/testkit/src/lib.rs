@@ -18,6 +18,7 @@ mod proxy;
 mod shop;
 mod sql;
 pub mod stripe;
+mod tls;
 mod wait;
 
 pub use actor::{Actor, Answer, Request};
@@ -28,6 +29,7 @@ pub use launch::{Died, Domain, Topology};
 pub use metrics::Counters;
 pub use proxy::{Proxy, Way};
 pub use shop::{ADMIN, Backend, CrashAt, Options, Shop, chosen_topology, database};
+pub use tls::clients_can_be_made;
 pub use wait::until;
 
 /// A word that no other test uses.

@@ -89,6 +89,7 @@ pub const ADMIN: (&str, &str) = ("admin@test.example", "an admin's password");
 impl Shop {
     /// Starts `binary` on fresh data, with an administrator.
     pub fn start(binary: &str, options: Options) -> Self {
+        crate::clients_can_be_made();
         let backend = Backend::chosen();
         let topology = options.topology.unwrap_or_else(chosen_topology);
         let dir = TempDir::new().expect("a temporary folder");

@@ -108,6 +108,8 @@ impl Payment {
             _ if moved && self.amount.amount.minus(self.released) == Ok(self.captured) => PaymentStatus::Paid,
             _ if order == Status::Failed => PaymentStatus::Failed,
             State::Open | State::Action | State::Pending => PaymentStatus::Pending,
+            // it costs nothing, and all of that is there
+            State::Authorised if self.amount.amount == Minor::ZERO => PaymentStatus::Paid,
             State::Authorised => PaymentStatus::Authorised,
             State::Declined => PaymentStatus::Failed,
             State::Voided => PaymentStatus::Voided,

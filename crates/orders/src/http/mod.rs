@@ -62,7 +62,13 @@ pub fn routes() -> Vec<Route> {
             .gives::<OrderBody>(200, "The order, that somebody else completed")
             .gives::<ActionBody>(202, "The order, and what the buyer must do first")
             .keyed()
-            .fails(&[Code::PaymentDeclined, Code::OutOfStock, Code::CartChanged, Code::CartIncomplete]),
+            .fails(&[
+                Code::PaymentDeclined,
+                Code::PaymentRefused,
+                Code::OutOfStock,
+                Code::CartChanged,
+                Code::CartIncomplete,
+            ]),
         delete("/v1/carts/{id}/checkout", Nothing, checkout::abandon)
             .says("Give up a checkout that waits for the buyer")
             .gives::<CartBody>(200, "The cart, open again")

@@ -3,6 +3,7 @@
 //!
 //! A provider that keeps payments of its own is first asked to open one, which moves nothing; its reference is written
 //! down, and only then is money asked for. So whatever is lost on the way can be looked up by a reference that is known.
+mod free;
 mod manual;
 mod stripe;
 mod test;
@@ -130,7 +131,8 @@ pub(crate) struct Heard {
 pub(crate) struct BadEvent(pub String);
 
 /// Every method may be asked again with the same order (or part) and is the same wish then. [`Failure::Unknown`] says that
-/// it may have been done; [`Failure::Unavailable`] that it surely was not.
+/// it may have been done; [`Failure::Unavailable`] that it surely was not; [`Failure::Denied`] that the provider will not
+/// do it for this shop, which the operator is told in the log: nothing was done.
 #[async_trait]
 pub(crate) trait Provider: Send + Sync + 'static {
     fn name(&self) -> &'static str;
@@ -158,14 +160,15 @@ pub(crate) trait Provider: Send + Sync + 'static {
 pub(crate) struct Providers(BTreeMap<&'static str, Arc<dyn Provider>>);
 
 impl Providers {
-    /// The name that is not a provider's, or why one cannot be used.
+    /// Or why there are none, a sentence.
     pub(crate) fn new(settings: &PaymentSettings) -> Result<Self, String> {
+        let stripe = || stripe::Stripe::new(&settings.stripe.clone().unwrap_or_default());
         let named = |name: &String| -> Result<Arc<dyn Provider>, String> {
             Ok(match name.as_str() {
                 "manual" => Arc::new(manual::Manual),
-                "stripe" => Arc::new(stripe::Stripe::new(&settings.stripe.clone().unwrap_or_default())?),
+                "stripe" => Arc::new(stripe().map_err(|why| format!("Stripe cannot be asked: {why}"))?),
                 "test" => Arc::new(test::Test),
-                _ => return Err(name.clone()),
+                _ => return Err(format!("there is no payment provider `{name}`")),
             })
         };
         let chosen = settings.providers.iter().map(named).collect::<Result<Vec<_>, _>>()?;
@@ -173,6 +176,11 @@ impl Providers {
     }
     pub(crate) fn get(&self, name: &str) -> Option<Arc<dyn Provider>> {
         self.0.get(name).cloned()
+    }
+    /// Who is asked for an order of this amount by the buyer's choice.
+    pub(crate) fn asked_for(&self, name: &str, amount: Money) -> Option<Arc<dyn Provider>> {
+        let chosen = self.get(name);
+        if amount.amount == Minor::ZERO { chosen.map(|_| Arc::new(free::Free) as Arc<dyn Provider>) } else { chosen }
     }
     pub(crate) fn names(&self) -> String {
         self.0.keys().copied().collect::<Vec<_>>().join(", ")

@@ -101,8 +101,7 @@ impl Orders {
         neighbours: Neighbours,
         settings: Settings,
     ) -> Result<Self, String> {
-        let providers =
-            Providers::new(&settings.payments).map_err(|name| format!("there is no payment provider `{name}`"))?;
+        let providers = Providers::new(&settings.payments)?;
         Ok(Self(Arc::new(Service {
             db,
             clock,

@@ -93,6 +93,7 @@ impl Service {
             let driver = Driver::alone(&self, call, &full)?;
             return match driver.drive(held, full).await {
                 Ok(_) | Err(CheckoutError::TooLate) => Ok(()),
+                Err(CheckoutError::Other(Error::PaymentRefused(_))) => Ok(()),
                 Err(CheckoutError::Other(error)) => Err(error),
                 Err(_) => Ok(()), // its buyer's matter, who is gone
             };
@@ -108,7 +109,8 @@ impl Service {
     fn with_payment(&self, tx: &mut Conn, full: &mut FullOrder, taken: &Taken) -> database::Result<()> {
         let (order, Some(name)) = (&mut full.order, &taken.provider) else { return Ok(()) };
         if order.payment.is_none() {
-            let reference = self.providers.get(name).and_then(|provider| provider.reference(order.id));
+            let asked = self.providers.asked_for(name, order.total());
+            let reference = asked.and_then(|asked| asked.reference(order.id));
             let payment = Payment::begun(name, reference, order.total());
             store::payments::insert(tx, order.id, &payment, order.created_at)?;
             order.payment = Some(payment);
@@ -118,10 +120,11 @@ impl Service {
 
     /// Who took an order's money.
     pub(super) fn provider_of(&self, order: &Order) -> Result<Arc<dyn Provider>, Error> {
-        let name = order.payment.as_ref().map(|payment| payment.provider.as_str()).unwrap_or_default();
-        self.providers.get(name).ok_or_else(|| {
-            tracing::error!(order = %order.id, provider = name, "it took an order's money, and payments.providers lacks it");
-            Error::ProviderGone(name.to_owned())
+        let payment = order.payment.as_ref().ok_or(Error::Unreadable)?;
+        self.providers.asked_for(&payment.provider, payment.amount).ok_or_else(|| {
+            let provider = payment.provider.as_str();
+            tracing::error!(order = %order.id, provider, "it took an order's money, and payments.providers lacks it");
+            Error::ProviderGone(provider.to_owned())
         })
     }
 

@@ -91,6 +91,7 @@ pub(crate) static ALWAYS: [Invariant; 12] = [
                WHEN p.captured > 0 AND p.refunded > 0 THEN 'partially_refunded' \
                WHEN p.captured > 0 AND p.captured = p.amount - p.released THEN 'paid' \
                WHEN o.status = 'failed' OR p.status = 'declined' THEN 'failed' WHEN p.status = 'voided' THEN 'voided' \
+               WHEN p.status = 'authorised' AND p.amount = 0 THEN 'paid' \
                WHEN p.status = 'authorised' THEN 'authorised' ELSE 'pending' END AS derived \
                FROM orders o JOIN payments p ON p.order_id = o.id WHERE o.status <> 'pending' \
                AND NOT EXISTS (SELECT 1 FROM processes r WHERE r.order_id = o.id AND r.done_at IS NULL)) both_sides",

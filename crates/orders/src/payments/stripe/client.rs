@@ -27,7 +27,7 @@ pub(super) enum Answer<T> {
         status: u16,
         told: Told,
     },
-    /// Stripe failed: it may have been done or not, and the key only brings the same answer back.
+    /// Stripe failed: it may have been done or not. `replayed`: the key is spent, it only brings the same answer back.
     Failed {
         replayed: bool,
     },
@@ -89,8 +89,10 @@ impl Client {
             }
             status if status.is_server_error() => Ok(Answer::Failed { replayed }),
             StatusCode::CONFLICT => Err(Failure::Unknown),
-            // said with 400 where another request holds the payment
+            // another request holds the payment; said with 429, and with 400 before
             _ if told().code.as_deref() == Some("lock_timeout") => Err(Failure::Unknown),
+            // the key was used for the same wish when the payment, or the settings, stood otherwise: it is spent
+            _ if told().r#type == "idempotency_error" => Ok(Answer::Failed { replayed: true }),
             StatusCode::TOO_MANY_REQUESTS => Err(Failure::UNAVAILABLE),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 tracing::error!(status = status.as_u16(), "Stripe does not accept payments.stripe.secret_key");

@@ -42,6 +42,9 @@ pub(super) struct Told {
     pub(super) code: Option<String>,
     #[serde(default)]
     pub(super) decline_code: Option<String>,
+    /// Of the request, what it is about.
+    #[serde(default)]
+    pub(super) param: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -63,6 +66,10 @@ impl Refund {
     /// It has not come back to the shop.
     pub(super) fn counts(&self) -> bool {
         !matches!(self.status.as_deref(), Some("failed" | "canceled"))
+    }
+    /// Whether it was made for this wish.
+    pub(super) fn is_of(&self, wish: &str) -> bool {
+        self.metadata.get("refund").is_some_and(|id| id == wish)
     }
 }
 
@@ -94,6 +101,10 @@ pub(super) struct Subject {
 }
 
 impl Told {
+    /// The buyer's token is wrong, and not what the shop asks for.
+    pub(super) fn is_of_the_means(&self) -> bool {
+        self.r#type == "card_error" || self.param.as_deref() == Some("payment_method")
+    }
     /// For the buyer: what to do next, and nothing that only the bank and the shop should know.
     pub(super) fn for_buyer(&self) -> String {
         match self.decline_code.as_deref().or(self.code.as_deref()) {

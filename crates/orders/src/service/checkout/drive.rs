@@ -7,7 +7,7 @@ use crate::{
     domain::{
         cart::{CartId, CartLine},
         order::{FullOrder, Order, PaymentStatus, Status},
-        payment::Payment,
+        payment::{Payment, State},
         process::Step,
     },
     payments::{Asked, Means, Provider, Standing, Word},
@@ -49,10 +49,15 @@ pub(crate) enum End {
 enum Why {
     Declined(String),
     TooLate,
+    /// The provider will not take it from this shop; its log says why.
+    Refused,
     Failure(Failure),
     /// Nobody waits for an answer.
     Left,
 }
+
+/// For the buyer, who can do nothing about it.
+const REFUSED: &str = "This payment is not taken here; nothing was moved. Pay another way.";
 
 type Outcome = Result<End, CheckoutError>;
 
@@ -94,6 +99,7 @@ impl Driver {
             Point::Opened.reach();
             let reference = match opened {
                 Ok(reference) => reference,
+                Err(Failure::Denied) => return self.go_back(held, order, Why::Refused).await,
                 // Opening secures nothing: whatever became of it, the attempt can go back.
                 Err(_) => return self.go_back(held, order, Why::Failure(Failure::UNAVAILABLE)).await,
             };
@@ -109,6 +115,7 @@ impl Driver {
         match word {
             Ok(word) => self.hear(held, order, word).await,
             Err(Failure::Unknown) => Err(self.unknown(held).await),
+            Err(Failure::Denied) => self.go_back(held, order, Why::Refused).await,
             Err(failure) => self.go_back(held, order, Why::Failure(failure)).await,
         }
     }
@@ -303,7 +310,7 @@ impl Driver {
             }
             match &kept {
                 Why::Declined(reason) => once.finish(tx, &Attempt::Declined { reason: reason.clone() })?,
-                Why::TooLate | Why::Failure(_) | Why::Left => once.give_up(tx)?,
+                Why::TooLate | Why::Refused | Why::Failure(_) | Why::Left => once.give_up(tx)?,
             }
             Ok::<_, database::Error>(true)
         };
@@ -313,6 +320,7 @@ impl Driver {
             (false, _) => Ok(End::Elsewhere),
             (true, Why::Declined(reason)) => Ok(End::Attempt(Attempt::Declined { reason })),
             (true, Why::TooLate) => Err(CheckoutError::TooLate),
+            (true, Why::Refused) => Err(Error::PaymentRefused(REFUSED.to_owned()).into()),
             (true, Why::Failure(failure)) => Err(failure.into()),
             (true, Why::Left) => Ok(End::Failed),
         }
@@ -374,14 +382,21 @@ fn fail(tx: &mut Conn, held: Held, word: Option<&Word>, terms: Terms) -> databas
     }
     let order: OrderId = held.order;
     let mut status = PaymentStatus::Failed;
+    let mut events = vec![OrderEvent::Failed { order_id: order }];
     if let Some(known) = store::payments::lock(tx, order)? {
+        // The money was there, and the goods were gone by then: it came too late, and has gone back.
+        let late = known.state == State::Authorised;
         let now = word.map_or_else(|| known.clone(), |word| known.heard(word));
+        let now = Payment { late_at: if late { Some(terms.now) } else { now.late_at }, ..now };
+        if late {
+            events.push(OrderEvent::PaymentLate { order_id: order });
+        }
         book(tx, order, &known, &now, By::Provider("Its checkout came to nothing."), terms)?;
         status = now.status(Status::Failed);
     }
     store::orders::fail(tx, order, status, terms.now)?;
     store::carts::open(tx, order, terms.now)?;
-    database::outbox::publish(tx, &[OrderEvent::Failed { order_id: order }], terms.now, terms.trace)?;
+    database::outbox::publish(tx, &events, terms.now, terms.trace)?;
     Ok(true)
 }
 

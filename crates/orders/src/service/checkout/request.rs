@@ -68,9 +68,10 @@ impl Run {
                 }
                 Begun::Ours(held, order) => {
                     let id = order.order.id;
-                    let (service, call, provider) = (Arc::clone(&self.service), self.call.clone(), &self.provider);
+                    let (service, call) = (Arc::clone(&self.service), self.call.clone());
                     let (means, once) = (Some(self.means.clone()), self.once.clone());
-                    let driver = Driver { service, call, provider: Arc::clone(provider), means, once };
+                    let provider = service.provider_of(&order.order)?;
+                    let driver = Driver { service, call, provider, means, once };
                     return match driver.drive(held, *order).await? {
                         End::Attempt(attempt) => Ok(Kept::Fresh(attempt)),
                         End::Elsewhere | End::Failed => self.ours(id).await.map(Kept::Fresh),
@@ -85,7 +86,7 @@ impl Run {
         Point::CheckoutBegun.reach();
         let (once, holder, terms) = (self.once.clone(), self.holder, self.service.terms(&self.call));
         let (id, shipping): (OrderId, _) = (Id::new(), self.service.shipping.clone());
-        let (user, provider, reference) = (holder.user, self.provider.name(), self.provider.reference(id));
+        let (user, service, provider) = (holder.user, Arc::clone(&self.service), self.provider.name());
         let unit = move |tx: &mut Conn| {
             if let Some(bytes) = once.begin::<NotBegun>(tx, terms.lease.0)? {
                 return Ok(Begun::Replay(bytes));
@@ -97,7 +98,9 @@ impl Run {
             let full = FullCart { lines: store::carts::lines(tx, cart.id)?, cart };
             let mut order = pending(id, &full, user, &shipping, terms.now)?;
             store::orders::insert(tx, &order)?;
-            let payment = Payment::begun(provider, reference.clone(), order.order.total());
+            let asked = service.providers.asked_for(provider, order.order.total());
+            let reference = asked.and_then(|asked| asked.reference(id));
+            let payment = Payment::begun(provider, reference, order.order.total());
             store::payments::insert(tx, id, &payment, terms.now)?;
             let new = New { order: id, task: Task::Checkout, provider: Some(provider), input: None, claim: None };
             let held = store::processes::begin(tx, new, terms.lease, terms.now, Error::OrderBusy)?;
