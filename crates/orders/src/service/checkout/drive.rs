@@ -204,15 +204,14 @@ impl Driver {
 
     /// The last transaction: numbered, told, answered.
     async fn place(&self, held: Held, order: FullOrder) -> Outcome {
-        let (terms, once) = (self.terms(), self.once.clone());
-        let FullOrder { order, lines } = order;
-        let payment = order.payment;
+        let (terms, once, lines) = (self.terms(), self.once.clone(), order.lines);
         let unit = move |tx: &mut Conn| {
             if !store::processes::finish(tx, held, terms.now)? {
                 return Ok(None);
             }
             let busy = || database::Error::Unavailable("an attempt is driven, and its order not pending".into());
-            let payment = payment.clone().ok_or_else(busy)?;
+            // As it stands now: its provider may have told more while the goods were confirmed.
+            let payment = store::payments::lock(tx, held.order)?.ok_or_else(busy)?;
             let status = payment.status(Status::Placed);
             let order = store::orders::place(tx, held.order, status, terms.now)?.ok_or_else(busy)?;
             database::outbox::publish(tx, &[placed_event(&order)], terms.now, terms.trace)?;
