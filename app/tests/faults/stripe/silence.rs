@@ -86,6 +86,16 @@ async fn it_is_away_and_comes_back() {
     till.stripe.comes_back().unwrap();
     till.until_seen(&order, "it is cancelled", |seen| seen.text("/status") == "cancelled").await;
     assert_eq!(till.books().authorised, 0);
+    // told, and not there to say how it stands: Stripe tells again
+    let waits = pays(&till.cart().await, super::ASKS_THE_BANK).send().await.expect(202).text("/id");
+    let intent = till.stripe.intent(&waits).unwrap();
+    till.stripe.bank_confirms(&intent);
+    till.stripe.goes_away();
+    till.told(&intent, "payment_intent.amount_capturable_updated").await.problem(503, "unavailable");
+    till.stripe.comes_back().unwrap();
+    till.told(&intent, "payment_intent.amount_capturable_updated").await.expect(204);
+    till.until_seen(&waits, "it is placed", |seen| seen.text("/status") == "placed").await;
+    till.about(&waits, "cancel", json!({})).await.send().await.expect(200);
     // away in the middle of it
     let cart = till.cart().await;
     till.stripe.next("/confirm", Fault::Hangs);

@@ -135,7 +135,8 @@ fn confirm(intent: &mut Value, form: &Form) -> Result<(), Said> {
 }
 
 fn cancel(intent: &mut Value) -> Result<(), Said> {
-    if !is_open(intent) && !(intent["status"] == "requires_capture" && number(intent, "amount_received") == 0) {
+    let secured = intent["status"] == "requires_capture" && number(intent, "amount_received") == 0;
+    if !(is_open(intent) || secured) {
         return Err(unexpected());
     }
     intent["status"] = "canceled".into();

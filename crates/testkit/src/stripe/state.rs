@@ -31,6 +31,11 @@ pub(super) struct State {
     serial: u64,
 }
 
+#[expect(clippy::disallowed_methods, reason = "nobody gives Stripe a clock")]
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map(|since| since.as_secs()).unwrap_or_default()
+}
+
 pub(super) fn number(value: &Value, name: &str) -> i64 {
     value[name].as_i64().unwrap_or_default()
 }
@@ -103,7 +108,7 @@ impl State {
         multicapture: bool,
     ) -> Value {
         let serial = self.serial();
-        let created = SystemTime::now().duration_since(UNIX_EPOCH).map(|since| since.as_secs()).unwrap_or_default();
+        let created = now();
         let intent = json!({
             "id": format!("pi_{serial}"), "object": "payment_intent", "created": created, "amount": amount,
             "amount_received": 0, "currency": currency, "metadata": metadata, "status": "requires_payment_method",

@@ -72,6 +72,8 @@ impl Service {
             // The request with this key died, or its caller did not wait: what it began is what is asked for.
             match claim.as_deref().map(|claim| store::processes::of_claim(tx, claim)).transpose()?.flatten() {
                 Some(true) => {
+                    // It may have ended between the two looks.
+                    let full = store::orders::full(tx, id, holder)?.ok_or(Error::NotFound)?;
                     once.finish(tx, &full)?;
                     return Ok(Begun::Already(full));
                 }
