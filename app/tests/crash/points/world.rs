@@ -203,7 +203,7 @@ impl World {
         self.ask("event", |shop| shop.anonymous().post("/v1/payment-events/test", body.clone())).await.expect(204);
     }
     pub(crate) fn stripe_fails(&self, at: &str) {
-        self.stripe.next(at, Fault::Fails);
+        self.stripe.next(at, Fault::Busy);
     }
 
     /// Returns when nothing is under way any more and the shop's own audit finds nothing.
