@@ -1,5 +1,7 @@
 //! `cleave audit`: what it says of a shop in which all is well, and of one row that is not. It may be asked while the shop
 //! is at work.
+mod orders;
+
 use crate::{moved::populate, start};
 use serde_json::Value;
 use std::process::Output;
@@ -160,6 +162,26 @@ async fn an_account_that_is_told_of_and_gone_is_named() {
         shop.corrupt("users", &format!("INSERT INTO outbox (id, kind, subject, payload, trace, occurred_at) SELECT {id}, 'user.registered', {id}, '{{}}', '{trace}', created_at FROM users LIMIT 1"));
     })
     .await;
+}
+
+/// Where rows of users and of products are corrupted.
+const CORRUPTED: [(&str, &str); 2] =
+    [("users.", include_str!("audit.rs")), ("products.", include_str!("../../../crates/products/src/tests/audit.rs"))];
+
+/// A check that nobody has heard speak may have nothing to say.
+#[tokio::test]
+async fn every_check_is_made_to_speak() {
+    let told = audit(&start(), "users", &["--json", "--at-rest"]);
+    let checks: Vec<Value> = serde_json::from_slice(&told.stdout).expect("a list");
+    let all: Vec<&str> = checks.iter().filter_map(|check| check["name"].as_str()).collect();
+    for (domain, tests) in CORRUPTED {
+        let silent = |name: &&&str| name.starts_with(domain) && !tests.contains(&format!("(\"{name}\""));
+        assert_eq!(all.iter().filter(silent).collect::<Vec<_>>(), [&""; 0], "no test makes them speak");
+        assert!(all.iter().any(|name| name.starts_with(domain)));
+    }
+    let mut of_orders: Vec<_> = all.into_iter().filter(|name| name.starts_with("orders.")).collect();
+    of_orders.sort_unstable();
+    assert_eq!(of_orders, orders::spoken(), "each has its case, and each case its check");
 }
 
 /// An id that nobody has.

@@ -8,6 +8,11 @@
 #[cfg(feature = "on")]
 pub const AT: &str = "CLEAVE_CRASH_AT";
 
+/// The environment variable that names a file of points, a line each: whoever comes to the first takes it out and dies
+/// there. So one server after another can be led to its end, and nobody needs to be started anew to be told where.
+#[cfg(feature = "on")]
+pub const LIST: &str = "CLEAVE_CRASH_LIST";
+
 /// Whether this process was only asked which points it has: `cleave --list-crash-points`.
 #[cfg(feature = "on")]
 pub fn list_is_wanted() -> bool {
@@ -68,15 +73,35 @@ macro_rules! reach {
     ($name:expr) => {};
 }
 
-/// Ends the process if [`AT`] is this name.
+/// Ends the process if [`AT`] is this name, or the first in [`LIST`].
 #[cfg(feature = "on")]
 pub fn die_at(name: &str) {
-    use rustix::process::{Signal, getpid, kill_process};
-    use std::sync::LazyLock;
+    use std::{
+        path::PathBuf,
+        sync::{LazyLock, Mutex, PoisonError},
+    };
     static WANTED: LazyLock<Option<String>> = LazyLock::new(|| std::env::var(AT).ok());
-    if WANTED.as_deref() != Some(name) {
-        return;
+    static LISTED: LazyLock<Option<PathBuf>> = LazyLock::new(|| std::env::var_os(LIST).map(PathBuf::from));
+    static ONE: Mutex<()> = Mutex::new(());
+    if WANTED.as_deref() == Some(name) {
+        die();
     }
+    let Some(list) = LISTED.as_deref() else { return };
+    // Held until the end: two threads at one point are one death.
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let Ok(points) = std::fs::read_to_string(list) else { return };
+    let Some(left) = points.strip_prefix(name).and_then(|rest| rest.strip_prefix('\n')) else { return };
+    // By a rename: a process that is killed meanwhile leaves the one list or the other.
+    let next = list.with_extension("next");
+    if let Err(error) = std::fs::write(&next, left).and_then(|()| std::fs::rename(&next, list)) {
+        panic!("the list of points can be written: {error}");
+    }
+    die();
+}
+
+#[cfg(feature = "on")]
+fn die() -> ! {
+    use rustix::process::{Signal, getpid, kill_process};
     if let Err(error) = kill_process(getpid(), Signal::KILL) {
         panic!("a process may end itself: {error}");
     }

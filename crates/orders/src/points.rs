@@ -18,6 +18,9 @@ crash::points! {
         Voided = "orders.checkout.void.asked",
         Released = "orders.checkout.release.asked",
         Failed = "orders.checkout.fail.kept",
+        /// A buyer is back from the bank.
+        BackLooked = "orders.checkout.back.asked",
+        BackKept = "orders.checkout.back.kept",
         AbandonKept = "orders.checkout.abandon.kept",
         ChangeBegun = "orders.change.begin.begun",
         CancelKept = "orders.cancel.begin.kept",
@@ -35,9 +38,9 @@ crash::points! {
         RefundSettled = "orders.refund.settle.kept",
         RevertAsked = "orders.revert.void.asked",
         RevertSettled = "orders.revert.settle.kept",
-        EventBegun = "orders.event.begun",
+        EventBegun = "orders.event.hear.begun",
         EventLooked = "orders.event.look.asked",
-        EventKept = "orders.event.kept",
+        EventKept = "orders.event.meet.kept",
         TakenOver = "orders.worker.take_over.kept",
     }
 }

@@ -175,6 +175,10 @@ impl Shop {
     pub fn resume(&mut self) {
         self.started().unwrap_or_else(|why| panic!("{why}"));
     }
+    /// [`Shop::resume`] of a shop that may die on its way up; what kept it down.
+    pub fn try_resume(&mut self) -> Result<(), String> {
+        self.started().map_err(|why| why.to_string())
+    }
     pub(crate) fn started(&mut self) -> launch::Result<()> {
         self.fleet.start().and_then(|()| self.fleet.meet())?;
         self.find();

@@ -14,7 +14,7 @@ use products_api::{StockLine, VariantId};
 use std::collections::{BTreeMap, HashMap};
 
 /// What holds at any moment.
-pub(crate) static ALWAYS: [Invariant; 12] = [
+pub(crate) static ALWAYS: [Invariant; 13] = [
     Invariant {
         name: "orders.cart_has_one_living_order",
         holds: "of a cart's attempts one lives at most",
@@ -111,6 +111,15 @@ pub(crate) static ALWAYS: [Invariant; 12] = [
                CAST(SUM(CASE WHEN kind = 'capture' AND state <> 'refused' THEN amount ELSE 0 END) AS bigint) AS capture_asked, \
                CAST(SUM(CASE WHEN kind = 'refund' AND state <> 'refused' THEN amount ELSE 0 END) AS bigint) AS refund_asked \
                FROM payment_moves GROUP BY order_id) m ON m.order_id = p.order_id",
+    },
+    // Else the amount stays promised, and nobody can ever capture or refund it.
+    Invariant {
+        name: "orders.promised_is_under_way",
+        holds: "a capture or refund that was promised and is not settled is under way",
+        shown: shown::<Order>,
+        rows: "SELECT m.order_id AS subject, CASE WHEN m.state = 'asked' AND p.id IS NULL THEN 'a ' || m.kind || ' of ' \
+               || m.amount || ' is promised, and nothing is under way' END AS detail FROM payment_moves m \
+               LEFT JOIN processes p ON p.order_id = m.order_id AND p.kind = m.kind AND p.done_at IS NULL",
     },
     Invariant {
         name: "orders.nothing_is_kept_of_what_failed",

@@ -112,6 +112,12 @@ impl Stripe {
         let found = state.intents.iter().rev().find(|one| one["metadata"]["order"] == order);
         found.and_then(|one| one["id"].as_str()).map(str::to_owned)
     }
+    /// The payment intents whose money is secured and not captured.
+    pub fn secured(&self) -> Vec<String> {
+        let state = self.shared.state();
+        let secured = state.intents.iter().filter(|intent| intent["status"] == "requires_capture");
+        secured.filter_map(|intent| intent["id"].as_str().map(str::to_owned)).collect()
+    }
     /// The buyer confirms with the bank.
     pub fn bank_confirms(&self, intent: &str) {
         self.shared.state().turns(intent, "requires_action", "requires_capture");

@@ -155,9 +155,11 @@ impl Run {
         let asked = payment.asked(order.order.id, order.order.created_at);
         let time = self.service.lease.asking().min(self.call.time_left().unwrap_or_default());
         let looked = tokio::time::timeout(time, driver.provider.look(&asked)).await;
+        Point::BackLooked.reach();
         let Ok(Ok(Some(word))) = looked else { return Ok(Some(Attempt::Action(order, next))) };
         let (id, terms) = (order.order.id, self.service.terms(&self.call));
         let met = self.service.db.write(move |tx: &mut Conn| meet(tx, id, &word, None, terms)).await?;
+        Point::BackKept.reach();
         let Met::Drive(held, payment) = met else { return Ok(None) };
         let mut order = order;
         order.order.payment = Some(payment);
