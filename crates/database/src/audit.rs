@@ -18,7 +18,7 @@ pub struct Invariant {
     /// How the id of a subject is shown.
     pub shown: fn(Uuid) -> String,
     /// A query of what it looks at: rows `(subject, detail)`, an id and a text that is NULL where all is well. `:before`
-    /// in it is the time it is asked for.
+    /// in it is the time it is asked for, `:minutes_ago` two minutes ago by the database's own clock.
     pub rows: &'static str,
 }
 
@@ -36,7 +36,11 @@ impl Invariant {
             Db::Sqlite => micros.to_string(),
             Db::Postgres => format!("(timestamptz 'epoch' + {micros} * interval '1 microsecond')"),
         };
-        let looked = self.rows.replace(":before", &before);
+        let minutes_ago = match conn.db() {
+            Db::Sqlite => "(unixepoch() - 120) * 1000000",
+            Db::Postgres => "(clock_timestamp() - interval '2 minutes')",
+        };
+        let looked = self.rows.replace(":before", &before).replace(":minutes_ago", minutes_ago);
         let text = format!(
             "WITH looked AS MATERIALIZED ({looked}) SELECT t.looked, t.wrong, f.subject, f.detail FROM \
              (SELECT COUNT(*) AS looked, COUNT(detail) AS wrong FROM looked) t LEFT JOIN \

@@ -22,7 +22,7 @@ use std::{sync::Arc, time::Duration};
 use uuid::Uuid;
 
 /// How long a record counts; an older one is as good as none.
-const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+pub const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How one request is remembered. Clones are the same request.
 pub struct Once<T>(Option<Arc<Keyed<T>>>);

@@ -150,18 +150,25 @@ impl Payment {
         };
         let captured = self.captured.max(word.captured);
         let refunded = self.refunded.max(word.refunded).min(captured);
+        // What was moved there was not promised here: it comes on top of what is.
+        let grown = |asked: Minor, by: Result<Minor, kernel::BadMoney>| by.and_then(|by| asked.plus(by));
+        let all = self.amount.amount.minus(self.released).unwrap_or(captured);
+        let capture_asked = grown(self.capture_asked, captured.minus(self.captured)).unwrap_or(captured).min(all);
+        let refund_asked = grown(self.refund_asked, refunded.minus(self.refunded)).unwrap_or(refunded).min(captured);
+        let counts = state == State::from(&word.standing);
         let (next, reason) = match &word.standing {
-            Standing::Action(next) => (Some(next.clone()), None),
-            Standing::Declined { reason } => (None, Some(reason.clone())),
-            Standing::Open | Standing::Pending | Standing::Authorised | Standing::Voided => (None, None),
+            Standing::Action(next) if counts => (Some(next.clone()), None),
+            Standing::Declined { reason } if counts => (None, Some(reason.clone())),
+            _ if counts => (None, None),
+            _ => (self.next.clone(), None),
         };
         Self {
             reference: Some(word.reference.clone()),
             state,
             captured,
-            capture_asked: self.capture_asked.max(captured),
+            capture_asked: capture_asked.max(captured),
             refunded,
-            refund_asked: self.refund_asked.max(refunded),
+            refund_asked: refund_asked.max(refunded),
             next,
             reason: reason.or_else(|| self.reason.clone()),
             ..self.clone()

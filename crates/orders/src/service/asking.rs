@@ -30,16 +30,22 @@ pub(super) fn for_step(call: &Call, held: Held) -> Call {
     call
 }
 
+/// What was answered, and whether an earlier try of the same may be under way yet.
+pub(super) struct Answered<T, E> {
+    pub said: Result<T, CallError<E>>,
+    pub doubtful: bool,
+}
+
 /// Asks again, with the same key, while the outcome is unknown. Once it was, a later refusal says nothing of the first
 /// try: it stays unknown.
-pub(super) async fn answered<T, E, F: Future<Output = Result<T, CallError<E>>>>(
+pub(super) async fn answered_how<T, E, F: Future<Output = Result<T, CallError<E>>>>(
     until: Instant,
     ask: impl Fn() -> F,
-) -> Result<T, CallError<E>> {
+) -> Answered<T, E> {
     let in_time = || async { tokio::time::timeout_at(until.into(), ask()).await.unwrap_or(Err(CallError::Unknown)) };
-    let first = in_time().await;
-    if !matches!(first, Err(CallError::Unknown)) {
-        return first;
+    let said = in_time().await;
+    if !matches!(said, Err(CallError::Unknown)) {
+        return Answered { said, doubtful: false };
     }
     for _ in 1..ASKS {
         if Instant::now() >= until {
@@ -47,10 +53,18 @@ pub(super) async fn answered<T, E, F: Future<Output = Result<T, CallError<E>>>>(
         }
         match in_time().await {
             Err(CallError::Unknown | CallError::Unavailable { .. } | CallError::Denied) => (),
-            known => return known,
+            said => return Answered { said, doubtful: true },
         }
     }
-    Err(CallError::Unknown)
+    Answered { said: Err(CallError::Unknown), doubtful: true }
+}
+
+/// [`answered_how`], for what is the same however often it was asked.
+pub(super) async fn answered<T, E, F: Future<Output = Result<T, CallError<E>>>>(
+    until: Instant,
+    ask: impl Fn() -> F,
+) -> Result<T, CallError<E>> {
+    answered_how(until, ask).await.said
 }
 
 /// The same of a payment provider, which has no errors of its own beside its words.

@@ -40,9 +40,15 @@ impl Service {
         let mut after: Option<ReservationId> = None;
         loop {
             let page = self.holdings(call, after, MAX_HOLDINGS).await?;
-            // A page may be short; only an empty one is the end.
-            let last = page.last().map(|holding| holding.reservation);
-            let orders = self.bought(after, last).await?;
+            // As many of either side as one page has, up to where both have been seen. A page may be short; only an empty
+            // one is the end of it.
+            let mut last = page.last().map(|holding| holding.reservation);
+            let orders = self.bought(after, last, MAX_HOLDINGS).await?;
+            if orders.len() == MAX_HOLDINGS {
+                last = orders.keys().next_back().map(|order| ReservationId::from(*order.uuid()));
+            }
+            let seen = |holding: &Holding| last.is_none_or(|last| holding.reservation <= last);
+            let page: Vec<Holding> = page.into_iter().filter(seen).collect();
             let mut held: BTreeMap<Uuid, Holding> = BTreeMap::new();
             held.extend(page.into_iter().map(|holding| (*holding.reservation.uuid(), holding)));
             let mut ids: Vec<Uuid> = orders.keys().map(|order| *order.uuid()).chain(held.keys().copied()).collect();
@@ -77,17 +83,18 @@ impl Service {
     }
 
     async fn one(&self, id: Uuid, before_it: Option<ReservationId>) -> Result<Option<Bought>, Failure> {
-        Ok(self.bought(before_it, Some(id.into())).await?.remove(&OrderId::from(id)))
+        Ok(self.bought(before_it, Some(id.into()), 1).await?.remove(&OrderId::from(id)))
     }
 
     async fn bought(
         &self,
         after: Option<ReservationId>,
         last: Option<ReservationId>,
+        limit: usize,
     ) -> Result<BTreeMap<OrderId, Bought>, Failure> {
         let order = |id: ReservationId| OrderId::from(*id.uuid());
         let (after, last) = (after.map(order), last.map(order));
-        Ok(self.db.read(move |conn: &mut Conn| audit::bought(conn, after, last)).await?)
+        Ok(self.db.read(move |conn: &mut Conn| audit::bought(conn, after, last, limit as i64)).await?)
     }
 
     async fn holdings(&self, call: &Call, after: Option<ReservationId>, limit: usize) -> Result<Vec<Holding>, Failure> {

@@ -31,15 +31,20 @@ impl Service {
         })?;
         let Some(heard) = heard else { return Ok(()) };
         Point::EventBegun.reach();
-        let service = Arc::clone(&self);
+        let (service, name) = (Arc::clone(&self), provider.name());
         let listen = {
             let call = call.clone();
-            async move { service.listen(call, heard).await }
+            async move { service.listen(call, name, heard).await }
         };
         self.within(&call, listen).await
     }
 
-    async fn listen(self: Arc<Self>, call: Call, heard: crate::payments::Heard) -> Result<(), Error> {
+    async fn listen(
+        self: Arc<Self>,
+        call: Call,
+        provider: &'static str,
+        heard: crate::payments::Heard,
+    ) -> Result<(), Error> {
         let id = heard.order;
         let find = move |conn: &mut Conn| store::orders::full(conn, id, Holder::ANYONE);
         let Some(order) = self.db.read(find).await? else {
@@ -47,6 +52,15 @@ impl Service {
             return Ok(());
         };
         let driver = Driver::alone(&self, call.clone(), &order)?;
+        let payment = order.order.payment.as_ref();
+        let of_this = payment.is_some_and(|payment| {
+            payment.provider == provider && payment.reference.as_ref().is_none_or(|known| *known == heard.reference)
+        });
+        if !of_this {
+            let reference = heard.reference;
+            tracing::warn!(order = %id, provider, reference, "a payment event is of another payment than the order's");
+            return Ok(());
+        }
         let word = match heard.word {
             Some(word) => Some(word),
             None => {

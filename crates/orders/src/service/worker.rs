@@ -16,39 +16,58 @@ use crate::{
     store::{self, processes::Taken},
 };
 use database::{Conn, once::Once};
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use kernel::{Call, Principal, Trace};
 use orders_api::OrderId;
-use std::sync::Arc;
+use std::{
+    collections::HashSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// How many are looked for at once, and how many are driven side by side.
-const SOME: i64 = 64;
-const AT_ONCE: usize = 8;
+const SOME: i64 = 256;
+const AT_ONCE: usize = 32;
+/// How long a turn that drives waits at most before it looks for more, and for how long it takes on more.
+const LOOK: Duration = Duration::from_secs(1);
+const TURN: Duration = Duration::from_secs(20);
 
 impl Service {
-    /// Drives on whatever is due. Several processes may do so at once: taking over is one guarded update.
+    /// Drives on whatever is due, until nothing is. Several processes may do so at once: taking over is one guarded
+    /// update. Whatever becomes due meanwhile has the next free place, so that what hangs holds up only its own.
     pub(crate) async fn drive_due(self: Arc<Self>) {
-        loop {
+        let (mut driven, mut running) = (FuturesUnordered::new(), HashSet::new());
+        let over = Instant::now() + TURN;
+        let mut healthy = true;
+        while healthy && Instant::now() < over {
             let now = self.now();
-            let due = match self.db.read(move |conn: &mut Conn| store::processes::due(conn, now, SOME)).await {
-                Ok(due) => due,
+            match self.db.read(move |conn: &mut Conn| store::processes::due(conn, now, SOME)).await {
+                Ok(due) => {
+                    for order in due {
+                        if driven.len() < AT_ONCE && running.insert(order) {
+                            driven.push(Arc::clone(&self).resume(order));
+                        }
+                    }
+                }
                 Err(error) => {
                     tracing::warn!(%error, "processes of orders wait for the next turn");
-                    return;
+                    healthy = false;
                 }
-            };
-            let found = due.len();
-            let driven = stream::iter(due).map(|order| Arc::clone(&self).resume(order));
-            let done = driven.buffer_unordered(AT_ONCE).filter(|driven| std::future::ready(*driven)).count().await;
-            // What could not be driven is due again later; it is not asked for again and again here.
-            if (found as i64) < SOME || done == 0 {
-                return;
+            }
+            match tokio::time::timeout(LOOK, driven.next()).await {
+                Ok(None) => return,
+                Ok(Some((order, taken))) => {
+                    running.remove(&order);
+                    healthy &= taken;
+                }
+                Err(_) => (), // look for more meanwhile
             }
         }
+        while driven.next().await.is_some() {}
     }
 
-    /// Takes one over and drives it; whether it came to an end.
-    async fn resume(self: Arc<Self>, id: OrderId) -> bool {
+    /// Takes one over and drives it, if it is still due. `false`: the database is not there.
+    async fn resume(self: Arc<Self>, id: OrderId) -> (OrderId, bool) {
         let (lease, now, service) = (self.lease, self.now(), Arc::clone(&self));
         let unit = move |tx: &mut Conn| {
             let Some(taken) = store::processes::take_over(tx, id, lease, now)? else { return Ok(None) };
@@ -60,10 +79,10 @@ impl Service {
         };
         let taken = match self.db.write(unit).await {
             Ok(Some(taken)) => taken,
-            Ok(None) => return false,
+            Ok(None) => return (id, true),
             Err(error) => {
                 tracing::warn!(order = %id, %error, "a process of an order waits for the next turn");
-                return false;
+                return (id, false);
             }
         };
         Point::TakenOver.reach();
@@ -74,15 +93,14 @@ impl Service {
         match driven {
             Ok(Ok(())) => {
                 tracing::info!(order = %id, ?task, ?step, tries, "driven on what was left");
-                true
             }
             Ok(Err(error)) => {
                 let asks = asks(task, step);
                 tracing::warn!(order = %id, ?task, ?step, asks, tries, %error, "what was left cannot be ended yet");
-                false
             }
-            Err(_) => false, // it panicked, which is told; its lease ends
+            Err(_) => (), // it panicked, which is told; its lease ends
         }
+        (id, true)
     }
 
     async fn drive_on(self: Arc<Self>, taken: Taken, full: FullOrder) -> Result<(), Error> {

@@ -44,7 +44,7 @@ pub(crate) static ALWAYS: [Invariant; 13] = [
         name: "orders.nothing_lies_about",
         holds: "what is due is driven on soon",
         shown: shown::<Order>,
-        rows: "SELECT order_id AS subject, CASE WHEN lease_until < :before AND (wake_at IS NULL OR wake_at < :before) \
+        rows: "SELECT order_id AS subject, CASE WHEN lease_until < :minutes_ago AND (wake_at IS NULL OR wake_at < :before) \
                THEN kind || ' has been due at ' || step || ' for minutes' END AS detail FROM processes WHERE done_at IS NULL",
     },
     Invariant {
@@ -189,38 +189,40 @@ pub(crate) struct Bought {
     pub lines: Vec<StockLine>,
 }
 
-/// The orders after `after`, up to and with `last` where that is said, by their ids.
+/// The orders after `after`, up to and with `last` where that is said, at most `limit`; by their ids.
 pub(crate) fn bought(
     conn: &mut Conn,
     after: Option<OrderId>,
     last: Option<OrderId>,
+    limit: i64,
 ) -> Result<BTreeMap<OrderId, Bought>> {
     let open = exists(processes::table.filter(processes::order_id.eq(orders::id)).filter(processes::done_at.is_null()));
     let mut rows = orders::table
         .select((orders::id, orders::status, orders::fulfilment_status, orders::version, open))
         .order(orders::id)
-        .into_boxed();
-    let mut lines = order_lines::table
-        .select((order_lines::order_id, order_lines::variant_id, order_lines::quantity))
-        .order((order_lines::order_id, order_lines::variant_id))
+        .limit(limit)
         .into_boxed();
     if let Some(after) = after {
         rows = rows.filter(orders::id.gt(after));
-        lines = lines.filter(order_lines::order_id.gt(after));
     }
     if let Some(last) = last {
         rows = rows.filter(orders::id.le(last));
-        lines = lines.filter(order_lines::order_id.le(last));
-    }
-    let mut of: HashMap<OrderId, Vec<StockLine>> = HashMap::new();
-    for (order, variant_id, quantity) in lines.load::<(OrderId, VariantId, i64)>(conn)? {
-        let lines = of.entry(order).or_default();
-        match lines.last_mut() {
-            Some(line) if line.variant_id == variant_id => line.quantity += quantity,
-            _ => lines.push(StockLine { variant_id, quantity }),
-        }
     }
     let rows: Vec<(OrderId, String, String, i64, bool)> = rows.load(conn)?;
+    let mut of: HashMap<OrderId, Vec<StockLine>> = HashMap::new();
+    if let (Some(first), Some(last)) = (rows.first(), rows.last()) {
+        let lines = order_lines::table
+            .filter(order_lines::order_id.between(first.0, last.0))
+            .select((order_lines::order_id, order_lines::variant_id, order_lines::quantity))
+            .order((order_lines::order_id, order_lines::variant_id));
+        for (order, variant_id, quantity) in lines.load::<(OrderId, VariantId, i64)>(conn)? {
+            let lines = of.entry(order).or_default();
+            match lines.last_mut() {
+                Some(line) if line.variant_id == variant_id => line.quantity += quantity,
+                _ => lines.push(StockLine { variant_id, quantity }),
+            }
+        }
+    }
     let read = |(id, status, fulfilment, version, open): (OrderId, String, String, i64, bool)| {
         let status = status.parse().map_err(super::wrong)?;
         let fulfilment = fulfilment.parse().map_err(super::wrong)?;

@@ -173,9 +173,9 @@ pub(crate) fn find(conn: &mut Conn, id: OrderId) -> Result<Option<Order>> {
     found.map(whole).transpose()
 }
 
-/// The same, its row locked until the transaction ends.
+/// The same, its row locked until the transaction ends; not against those who only name it (a process that is begun).
 pub(crate) fn lock(tx: &mut Conn, id: OrderId) -> Result<Option<Order>> {
-    let row = orders::table.find(id).select(Row::as_select()).for_update();
+    let row = orders::table.find(id).select(Row::as_select()).for_no_key_update();
     row.first(tx).optional()?.map(Row::read).transpose()
 }
 

@@ -227,8 +227,11 @@ pub(crate) fn step_of(conn: &mut Conn, order: OrderId) -> Result<Option<Step>> {
     found.map(|step| step.parse().map_err(|error: &str| super::wrong(error).into())).transpose()
 }
 
-/// Whether the process that this key began is done; `None` when it began none.
-pub(crate) fn of_claim(conn: &mut Conn, claim: &[u8]) -> Result<Option<bool>> {
+/// Whether the process that this key began is done; `None` when it began none since `since`. An older one is another
+/// request's: keys are kept for so long, and its claim is over.
+pub(crate) fn of_claim(tx: &mut Conn, claim: &[u8], since: Time) -> Result<Option<bool>> {
+    let older = processes::table.filter(processes::claim.eq(claim)).filter(processes::created_at.lt(since));
+    diesel::update(older).set(processes::claim.eq(None::<Vec<u8>>)).execute(tx)?;
     let claimed = processes::table.filter(processes::claim.eq(claim));
-    Ok(claimed.select(processes::done_at.is_not_null()).first(conn).optional()?)
+    Ok(claimed.select(processes::done_at.is_not_null()).first(tx).optional()?)
 }

@@ -61,6 +61,10 @@ impl Stripe {
             tracing::error!(order = %asked.order, "the payment at Stripe is of another currency than its order");
             return Err(Failure::Unknown);
         }
+        // Its end is not known there either: asked again.
+        if intent.status == "processing" {
+            return Err(Failure::Unknown);
+        }
         let back = match intent.amount_received {
             0 => 0,
             _ => self.refunds(intent).await?.iter().filter(|one| one.counts()).map(|one| one.amount).sum(),

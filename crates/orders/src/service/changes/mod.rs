@@ -70,7 +70,8 @@ impl Service {
             let full = store::orders::full(tx, id, holder)?.ok_or(Error::NotFound)?;
             let claim = once.record();
             // The request with this key died, or its caller did not wait: what it began is what is asked for.
-            match claim.as_deref().map(|claim| store::processes::of_claim(tx, claim)).transpose()?.flatten() {
+            let since = now.minus(once::KEPT);
+            match claim.as_deref().map(|claim| store::processes::of_claim(tx, claim, since)).transpose()?.flatten() {
                 Some(true) => {
                     // It may have ended between the two looks.
                     let full = store::orders::full(tx, id, holder)?.ok_or(Error::NotFound)?;

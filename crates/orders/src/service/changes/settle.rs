@@ -6,12 +6,12 @@ use crate::{
         order::{FulfilmentStatus, FullOrder, Order, Shipment, Status, completed},
         payment::{MoveId, MoveState, Payment},
     },
-    payments::{Asked, Moved, Part as Asking, Word},
+    payments::{Asked, Moved, Part as Asking, Standing, Word},
     points::Point,
     service::{
         Error, Service,
         asking::{answered, for_step, reservation, told},
-        checkout::{By, Terms, book},
+        checkout::{By, Terms, book, follow},
     },
     store::{self, orders::Turn, processes::Held},
 };
@@ -26,6 +26,8 @@ enum Said {
     Done,
     /// The provider took the money back; `None` where there was none to take back.
     Voided(Option<Word>),
+    /// There was nothing to take back any more.
+    NothingCame(Word),
     Moved {
         reference: String,
         released: Minor,
@@ -75,6 +77,10 @@ impl Service {
     }
 
     async fn take_back(&self, call: &Call, held: Held, order: &Order) -> Result<Said, NotDone> {
+        // Before the goods are let go: whoever has the money must be there to be asked.
+        if order.payment.is_some() {
+            self.provider_of(order).map_err(|_| NotDone::Failed(Failure::UNAVAILABLE))?;
+        }
         match self.release(call, held).await.map_err(CallError::split) {
             Ok(()) => (),
             Err(Ok(_)) => return Err(NotDone::Refused(Error::NotCancellable)),
@@ -97,6 +103,14 @@ impl Service {
     }
 
     async fn revert(&self, held: Held, order: &Order) -> Result<Said, NotDone> {
+        // The word that began this may be of before the money was taken back: then nothing came late.
+        if let (Ok(provider), Ok(asked)) = (self.provider_of(order), asked(order))
+            && let Ok(Some(word)) = told(held.until, || provider.look(&asked)).await
+            && word.standing == Standing::Voided
+            && word.captured == word.refunded
+        {
+            return Ok(Said::NothingCame(word));
+        }
         let voided = self.void(held, order).await;
         Point::RevertAsked.reach();
         voided
@@ -115,7 +129,7 @@ impl Service {
     }
 
     async fn capture(&self, held: Held, order: &Order, id: MoveId, amount: Option<Money>) -> Result<Said, NotDone> {
-        let provider = self.provider_of(order).map_err(NotDone::Refused)?;
+        let provider = self.provider_of(order).map_err(|_| NotDone::Failed(Failure::UNAVAILABLE))?;
         let (asked, part) = wanted(held, order, id, amount)?;
         let said = told(held.until, || provider.capture(&asked, &part)).await;
         Point::CaptureAsked.reach();
@@ -123,7 +137,7 @@ impl Service {
     }
 
     async fn refund(&self, held: Held, order: &Order, id: MoveId, amount: Option<Money>) -> Result<Said, NotDone> {
-        let provider = self.provider_of(order).map_err(NotDone::Refused)?;
+        let provider = self.provider_of(order).map_err(|_| NotDone::Failed(Failure::UNAVAILABLE))?;
         let (asked, part) = wanted(held, order, id, amount)?;
         let said = told(held.until, || provider.refund(&asked, &part)).await;
         Point::RefundAsked.reach();
@@ -142,7 +156,8 @@ impl Service {
         let (terms, settled) = (self.terms(call), wish.clone());
         let unit = move |tx: &mut Conn| {
             if !store::processes::finish(tx, held, terms.now)? {
-                return Err(Error::OrderBusy);
+                // Somebody else took it over, and writes down what was done here.
+                return Err(Failure::Unknown.into());
             }
             write_down(tx, held, &wish, &said, terms)?;
             let full = store::orders::full(tx, held.order, Holder::ANYONE)?.ok_or(Error::NotFound)?;
@@ -166,15 +181,22 @@ impl Service {
     async fn leave(&self, call: &Call, held: Held, wish: Wish, once: Once<FullOrder>) -> Result<(), Error> {
         let terms = self.terms(call);
         let unit = move |tx: &mut Conn| {
-            if store::processes::leave(tx, held, terms.now)?
-                && let Some(promised) = wish.promises(terms.now)
+            if !store::processes::leave(tx, held, terms.now)? {
+                // Somebody else took it over, and may do it yet.
+                return Err(Error::from(Failure::Unknown));
+            }
+            if let Some(promised) = wish.promises(terms.now)
                 && store::payments::settle_move(tx, promised.id, MoveState::Refused, None, terms.now)?
             {
                 store::payments::unpromise(tx, held.order, &promised, terms.now)?;
             }
-            once.give_up(tx)
+            // What its provider told meanwhile is the order's, too.
+            if let Some(payment) = store::payments::lock(tx, held.order)? {
+                follow(tx, held.order, &payment, terms)?;
+            }
+            Ok(once.give_up(tx)?)
         };
-        Ok(self.db.write(unit).await?)
+        self.db.write(unit).await
     }
 }
 
@@ -185,8 +207,9 @@ fn asked(order: &Order) -> Result<Asked, Error> {
 
 /// The wish as its provider is asked for it.
 fn wanted(held: Held, order: &Order, id: MoveId, amount: Option<Money>) -> Result<(Asked, Asking), NotDone> {
-    let asked = asked(order).map_err(NotDone::Refused)?;
-    let amount = amount.ok_or(NotDone::Refused(Error::Unreadable))?;
+    let unreadable = || NotDone::Failed(Failure::UNAVAILABLE);
+    let asked = asked(order).map_err(|_| unreadable())?;
+    let amount = amount.ok_or_else(unreadable)?;
     Ok((asked, Asking { id: *id.uuid(), amount: amount.amount, turn: held.turn }))
 }
 
@@ -226,8 +249,10 @@ fn write_down(tx: &mut Conn, held: Held, wish: &Wish, said: &Said, terms: Terms)
             store::orders::add_shipment(tx, order.id, &sent)?;
             events.push(OrderEvent::Shipped { order_id: order.id });
         }
-        Wish::Revert => events.push(OrderEvent::PaymentLate { order_id: order.id }),
-        Wish::Capture { .. } | Wish::Refund { .. } => (),
+        Wish::Revert if !matches!(said, Said::NothingCame(_)) => {
+            events.push(OrderEvent::PaymentLate { order_id: order.id });
+        }
+        Wish::Revert | Wish::Capture { .. } | Wish::Refund { .. } => (),
     }
     let paid = payment.as_ref().map_or(order.payment_status, |payment| payment.status(status));
     if status == Status::Placed {
@@ -246,7 +271,8 @@ fn moved_by(part: &Part) -> Minor {
 
 /// The payment afterwards, and the move that it was.
 fn after<'a>(known: &Payment, wish: &Wish, said: &'a Said, terms: Terms) -> Result<(Payment, By<'a>), Error> {
-    let late_at = if matches!(wish, Wish::Revert) { Some(terms.now) } else { known.late_at };
+    let late = matches!(wish, Wish::Revert) && !matches!(said, Said::NothingCame(_));
+    let late_at = if late { Some(terms.now) } else { known.late_at };
     let known = Payment { late_at, ..known.clone() };
     let why = if matches!(wish, Wish::Revert) { "It came too late." } else { "The order was cancelled." };
     Ok(match (wish, said) {
@@ -259,7 +285,7 @@ fn after<'a>(known: &Payment, wish: &Wish, said: &'a Said, terms: Terms) -> Resu
             let refunded = known.refunded.plus(moved_by(part))?;
             (Payment { refunded, ..known }, By::Move { id: *id, reference })
         }
-        (_, Said::Voided(Some(word))) => (known.heard(word), By::Provider(why)),
+        (_, Said::Voided(Some(word)) | Said::NothingCame(word)) => (known.heard(word), By::Provider(why)),
         (_, Said::Voided(None) | Said::Done | Said::Moved { .. }) => (known, By::Provider(why)),
     })
 }

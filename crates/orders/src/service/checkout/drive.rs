@@ -14,7 +14,7 @@ use crate::{
     points::Point,
     service::{
         Error, Service,
-        asking::{answered, for_step, reservation, told},
+        asking::{Answered, answered, answered_how, for_step, reservation, told},
     },
     store::{self, processes::Held},
 };
@@ -89,7 +89,12 @@ impl Driver {
     async fn secure(&self, held: Held, mut order: FullOrder, means: &Means) -> Outcome {
         let reserved = self.reserve(held, &order).await;
         Point::Reserved.reach();
-        if let Err(error) = reserved {
+        if let Err(error) = reserved.said {
+            // A try that nobody heard of may come after this no: it must find that nothing may be held any more.
+            let no = matches!(error, CallError::Domain(_));
+            if no && reserved.doubtful && self.service.release(&self.call, held).await.is_err() {
+                return Err(self.unknown(held).await);
+            }
             return Err(self.not_reserved(held, &order, error).await);
         }
         let mut held = held;
@@ -225,7 +230,7 @@ impl Driver {
         Ok(placed.map_or(End::Elsewhere, End::Attempt))
     }
 
-    async fn reserve(&self, held: Held, order: &FullOrder) -> Result<(), CallError<ReserveError>> {
+    async fn reserve(&self, held: Held, order: &FullOrder) -> Answered<(), ReserveError> {
         let lines = order.lines.iter().map(|line| ReserveLine {
             variant: line.variant,
             quantity: line.quantity,
@@ -238,7 +243,7 @@ impl Driver {
             hold_for: self.service.hold_for,
         };
         let call = for_step(&self.call, held);
-        answered(held.until, || self.service.neighbours.stock.reserve(&call, request.clone())).await
+        answered_how(held.until, || self.service.neighbours.stock.reserve(&call, request.clone())).await
     }
 
     /// Nothing is held, and no money was asked for: the order fails and the cart opens, with today's prices where they

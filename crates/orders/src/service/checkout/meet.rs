@@ -82,16 +82,27 @@ pub(crate) fn meet(tx: &mut Conn, order: OrderId, word: &Word, by: Option<Held>,
     }
     let known =
         store::payments::lock(tx, order)?.ok_or_else(|| Error::Unavailable("an order has no payment".into()))?;
+    // Whoever began something since the look waits for this payment's lock, or had it first.
+    if open.is_none() && store::processes::open_of(tx, order)?.is_some() {
+        return Err(Error::Busy);
+    }
     let mut heard = known.heard(word);
-    if open.is_some_and(|held| held.task != Task::Checkout) {
-        // What is moving money now writes down itself what it moved.
-        heard = Payment {
-            captured: known.captured,
-            capture_asked: known.capture_asked,
-            refunded: known.refunded,
-            refund_asked: known.refund_asked,
-            ..heard
-        };
+    match open.map(|held| held.task) {
+        // Who takes all of it back writes down itself what that moved.
+        Some(Task::Cancel | Task::Revert) => {
+            heard = Payment {
+                captured: known.captured,
+                capture_asked: known.capture_asked,
+                refunded: known.refunded,
+                refund_asked: known.refund_asked,
+                ..heard
+            };
+        }
+        // Is it what is being moved just now, or did somebody move it there? Its provider tells again.
+        Some(Task::Capture | Task::Refund) if heard.captured != known.captured || heard.refunded != known.refunded => {
+            return Err(Error::Busy);
+        }
+        Some(Task::Checkout | Task::Ship | Task::Capture | Task::Refund) | None => (),
     }
     book(tx, order, &known, &heard, By::Provider(AT_THE_PROVIDER), terms)?;
     match (moved, open) {
@@ -112,15 +123,23 @@ fn after_the_end(tx: &mut Conn, id: OrderId, payment: Payment, terms: Terms) -> 
         let held = store::processes::begin(tx, new, terms.lease, terms.now, Error::Busy)?;
         return Ok(Met::Drive(held, payment));
     }
-    let status = payment.status(order.status);
-    if status != order.payment_status {
-        let fulfilment = order.fulfilment_status;
-        let now = if order.status == Status::Placed { completed(status, fulfilment) } else { order.status };
+    follow(tx, id, &payment, terms)?;
+    Ok(Met::Noted)
+}
+
+/// An order's status follows its payment's.
+pub(crate) fn follow(tx: &mut Conn, id: OrderId, payment: &Payment, terms: Terms) -> Result<()> {
+    let Some(order) = store::orders::lock(tx, id)?.filter(|order| order.status != Status::Pending) else {
+        return Ok(());
+    };
+    let (paid, fulfilment) = (payment.status(order.status), order.fulfilment_status);
+    if paid != order.payment_status {
+        let status = if order.status == Status::Placed { completed(paid, fulfilment) } else { order.status };
         let cancel_reason = order.cancel_reason.as_deref();
-        let turn = store::orders::Turn { status: now, fulfilment, payment: status, cancel_reason };
+        let turn = store::orders::Turn { status, fulfilment, payment: paid, cancel_reason };
         store::orders::turn(tx, &order, &turn, terms.now)?;
     }
-    Ok(Met::Noted)
+    Ok(())
 }
 
 /// Why money moved.

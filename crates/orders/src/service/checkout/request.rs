@@ -7,7 +7,7 @@ use crate::{
         payment::{Payment, State},
         process::{Step, Task},
     },
-    payments::{Means, NextAction, Provider},
+    payments::{Means, Provider},
     points::Point,
     service::{Error, Service},
     store::{
@@ -128,15 +128,17 @@ impl Run {
                 (Status::Failed, _) => return Ok(None),
                 (Status::Pending, Some(Step::Action)) => {
                     let next = order.order.payment.as_ref().and_then(|payment| payment.next.clone());
-                    let next = next.ok_or(Error::Neighbour(Failure::Unknown))?;
-                    if looked {
+                    if !looked {
+                        looked = true;
+                        if let Some(ended) = self.back_from_action(order).await? {
+                            return Ok(Some(ended));
+                        }
+                        continue;
+                    }
+                    // None: its step was read after it was written, and the order before.
+                    if let Some(next) = next {
                         return Ok(Some(Attempt::Action(order, next)));
                     }
-                    looked = true;
-                    if let Some(ended) = self.back_from_action(order, next).await? {
-                        return Ok(Some(ended));
-                    }
-                    continue;
                 }
                 (Status::Pending, _) => (),
                 _ => return Ok(Some(Attempt::Existing(order))),
@@ -149,14 +151,14 @@ impl Run {
     }
 
     /// The buyer is back from what had to be done first: the provider knows how it ended. `None`: look again.
-    async fn back_from_action(&self, order: FullOrder, next: NextAction) -> Result<Option<Attempt>, CheckoutError> {
+    async fn back_from_action(&self, order: FullOrder) -> Result<Option<Attempt>, CheckoutError> {
         let driver = Driver::alone(&self.service, self.call.clone(), &order)?;
         let payment = order.order.payment.as_ref().ok_or(Error::Neighbour(Failure::Unknown))?;
         let asked = payment.asked(order.order.id, order.order.created_at);
         let time = self.service.lease.asking().min(self.call.time_left().unwrap_or_default());
         let looked = tokio::time::timeout(time, driver.provider.look(&asked)).await;
         Point::BackLooked.reach();
-        let Ok(Ok(Some(word))) = looked else { return Ok(Some(Attempt::Action(order, next))) };
+        let Ok(Ok(Some(word))) = looked else { return Ok(None) };
         let (id, terms) = (order.order.id, self.service.terms(&self.call));
         let met = self.service.db.write(move |tx: &mut Conn| meet(tx, id, &word, None, terms)).await?;
         Point::BackKept.reach();
@@ -180,7 +182,8 @@ impl Run {
                 let (order, _) = self.service.standing(id).await?;
                 let payment = order.order.payment.filter(|payment| payment.state == State::Declined);
                 let reason = payment.and_then(|payment| payment.reason);
-                Attempt::Declined { reason: reason.ok_or(CheckoutError::TooLate)? }
+                // Given up elsewhere, or too late: nothing was taken, and the cart is open.
+                Attempt::Declined { reason: reason.ok_or(Failure::UNAVAILABLE)? }
             }
         };
         let (once, answer) = (self.once.clone(), attempt.clone());
