@@ -175,7 +175,7 @@ async fn every_check_is_made_to_speak() {
     let checks: Vec<Value> = serde_json::from_slice(&told.stdout).expect("a list");
     let all: Vec<&str> = checks.iter().filter_map(|check| check["name"].as_str()).collect();
     for (domain, tests) in CORRUPTED {
-        let silent = |name: &&&str| name.starts_with(domain) && !tests.contains(&format!("(\"{name}\""));
+        let silent = |name: &&&str| name.starts_with(domain) && !tests.contains(&format!("\"{name}\""));
         assert_eq!(all.iter().filter(silent).collect::<Vec<_>>(), [&""; 0], "no test makes them speak");
         assert!(all.iter().any(|name| name.starts_with(domain)));
     }

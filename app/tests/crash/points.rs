@@ -24,7 +24,7 @@ const SIGKILL: i32 = 9;
 /// How long anybody asks again: a lease, and what a busy machine adds.
 const PATIENCE: Duration = Duration::from_secs(40);
 /// Shops side by side: most of the time is spent waiting for the end of a lease.
-const LANES: usize = 4;
+const LANES: usize = 6;
 
 /// A scene, and where it is cut off.
 struct Play {
@@ -70,6 +70,7 @@ async fn lane(topology: Topology, plays: &Mutex<VecDeque<Play>>) {
         assert!(died.len() < points.len() || points.iter().zip(&died).all(own), "{cut} is not {died:?}'s");
         println!("{} cut at {cut}: {}, {:.1} s", scene.name, died.join(", "), began.elapsed().as_secs_f64());
     }
+    world.all_books().await;
 }
 
 fn every_point(topology: Topology) {

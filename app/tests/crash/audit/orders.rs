@@ -14,12 +14,15 @@ struct Case {
     and: &'static [&'static str],
 }
 
+/// Of a process that is open.
+const AT_REST: &[&str] = &["orders.nothing_is_under_way"];
+
 fn case(check: &'static str, breaks: impl Into<String>, mends: impl Into<String>) -> Case {
     Case { check, breaks: breaks.into(), mends: mends.into(), and: &[] }
 }
 
 /// The orders of the shop below, by what is the matter with them.
-const STANDS: &str = "(SELECT id FROM orders WHERE status = 'placed' AND payment_status = 'authorised' AND fulfilment_status = 'unfulfilled')";
+const STANDS: &str = "(SELECT id FROM orders WHERE status = 'placed' AND payment_status = 'authorised' AND fulfilment_status = 'unfulfilled' AND id NOT IN (SELECT order_id FROM payment_moves))";
 const SENT: &str = "(SELECT id FROM orders WHERE fulfilment_status = 'fulfilled')";
 const TAKEN: &str = "(SELECT order_id FROM payment_moves WHERE kind = 'capture' AND state = 'done')";
 const FAILED: &str = "(SELECT id FROM orders WHERE status = 'failed')";
@@ -51,18 +54,24 @@ fn cases(shop: &Shop) -> Vec<Case> {
             format!("UPDATE carts SET order_id = NULL WHERE order_id = {STANDS}"),
             format!("UPDATE carts SET order_id = {STANDS} WHERE id = (SELECT cart_id FROM orders WHERE id = {STANDS})"),
         ),
-        case(
-            "orders.pending_is_under_way",
-            format!("UPDATE processes SET done_at = NULL WHERE {checkout_of_standing}"),
-            "UPDATE processes SET done_at = created_at WHERE done_at IS NULL",
-        ),
-        case(
-            "orders.nothing_lies_about",
-            format!(
-                "UPDATE processes SET done_at = NULL, kind = 'ship', step = 'settle', lease_until = {an_hour_ago} WHERE {checkout_of_standing}"
-            ),
-            "UPDATE processes SET done_at = created_at, kind = 'checkout', step = 'done' WHERE done_at IS NULL",
-        ),
+        Case {
+            and: AT_REST,
+            ..case(
+                "orders.pending_is_under_way",
+                format!("UPDATE processes SET done_at = NULL WHERE {checkout_of_standing}"),
+                "UPDATE processes SET done_at = created_at WHERE done_at IS NULL",
+            )
+        },
+        Case {
+            and: AT_REST,
+            ..case(
+                "orders.nothing_lies_about",
+                format!(
+                    "UPDATE processes SET done_at = NULL, kind = 'ship', step = 'settle', lease_until = {an_hour_ago} WHERE {checkout_of_standing}"
+                ),
+                "UPDATE processes SET done_at = created_at, kind = 'checkout', step = 'done' WHERE done_at IS NULL",
+            )
+        },
         case(
             "orders.nothing_is_under_way",
             format!(
@@ -123,7 +132,7 @@ fn cases(shop: &Shop) -> Vec<Case> {
             "orders.goods_are_kept_for_orders",
             format!("UPDATE order_lines SET variant_id = {nobody} WHERE order_id = {STANDS}"),
             format!(
-                "UPDATE order_lines SET variant_id = (SELECT max(variant_id) FROM (SELECT variant_id FROM order_lines WHERE order_id = {SENT}) sent) WHERE order_id = {STANDS}"
+                "UPDATE order_lines SET variant_id = (SELECT variant_id FROM order_lines WHERE order_id = {SENT}) WHERE order_id = {STANDS}"
             ),
         ),
     ]

@@ -3,7 +3,7 @@ use super::{PATIENCE, SIGKILL};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fs,
     path::PathBuf,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -33,6 +33,8 @@ pub(crate) struct World {
     admin: String,
     /// Each variant of the play, and how many pieces of it came in.
     shelves: Mutex<Vec<(String, i64)>>,
+    /// Orders whose money was counted at the end of their play.
+    counted: Mutex<BTreeSet<String>>,
     /// Where servers read at which points they die.
     list: PathBuf,
     /// Who died, of the play.
@@ -63,8 +65,8 @@ impl World {
         let env = env.map(|(name, value)| (name.to_owned(), value)).into();
         let shop = Shop::start(super::BINARY, Options { env, topology: Some(topology), ..Options::default() });
         let admin = shop.admin().await.token().expect("signed in").to_owned();
-        let (shelves, died) = (Mutex::default(), Mutex::default());
-        Self { shop: RwLock::new(shop), stripe, topology, admin, shelves, list, died, _dir: dir }
+        let (shelves, died, counted) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { shop: RwLock::new(shop), stripe, topology, admin, shelves, counted, list, died, _dir: dir }
     }
 
     /// From now on whoever comes to the first of them dies there, then whoever comes to the next.
@@ -251,13 +253,20 @@ impl World {
             let (on_hand, reserved) = self.stock(&variant).await;
             assert_eq!(on_hand - reserved, came_in - sold(&variant), "{variant}: available = came in - sold");
         }
-        self.money().await;
+        let new = moneys.keys().filter(|id| locked(&self.counted).insert((*id).clone()));
+        self.money(new).await;
+    }
+
+    /// Every play's money, when the last is over: what one left right no other may have touched.
+    pub(crate) async fn all_books(&self) {
+        self.money(self.stripe.books().keys()).await;
     }
 
     /// What Stripe holds, took and gave back is what the shop says of it, order by order; and no cart has paid twice.
-    async fn money(&self) {
+    async fn money(&self, of: impl Iterator<Item = &String>) {
         let mut paid: HashMap<String, String> = HashMap::new();
-        for (id, book) in self.stripe.books() {
+        for id in of {
+            let book = self.stripe.book(id);
             let order = self.ask_as_staff("order", |staff| staff.get(&format!("/v1/orders/{id}"))).await.expect(200);
             let payment = |what: &str| order.number(&format!("/payment/{what}/amount"));
             assert_eq!(book.intents, 1, "{id} has one payment");
