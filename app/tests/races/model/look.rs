@@ -95,7 +95,8 @@ pub(super) fn difference(model: &Seen, shop: &Seen) -> String {
         }
     };
     for n in 0..model.stock.len().max(shop.stock.len()) {
-        let show = |seen: &Seen| seen.stock.get(n).map_or_else(String::new, |(h, r)| format!("{h} on hand, {r} reserved"));
+        let show =
+            |seen: &Seen| seen.stock.get(n).map_or_else(String::new, |(h, r)| format!("{h} on hand, {r} reserved"));
         tell(format!("goods {n}"), show(model), show(shop));
     }
     for n in model.carts.keys().chain(shop.carts.keys()) {

@@ -151,6 +151,26 @@ impl Ask {
                 | Self::Adjust { .. }
         )
     }
+    pub(super) const fn kind(&self) -> &'static str {
+        match self {
+            Self::NewCart { .. } => "new cart",
+            Self::Add { .. } => "add",
+            Self::Change { .. } => "change",
+            Self::Remove { .. } => "remove",
+            Self::Buy { .. } => "buy",
+            Self::Abandon { .. } => "abandon",
+            Self::Event { .. } => "event",
+            Self::Cancel { .. } => "cancel",
+            Self::Ship { .. } => "ship",
+            Self::Capture { .. } => "capture",
+            Self::Refund { .. } => "refund",
+            Self::Count { .. } => "count",
+            Self::Adjust { .. } => "adjust",
+            Self::Price { .. } => "price",
+            Self::Sweep => "sweep",
+            Self::Work => "work",
+        }
+    }
     pub(super) const fn order(&self) -> Option<At> {
         match self {
             Self::Event { order, .. }
@@ -169,22 +189,50 @@ pub(super) enum Moment {
     Begin,
     /// Prices were asked for; the cart was not touched yet.
     Quoted(Vec<i64>),
-    Reserve { order: At, again: bool },
+    Reserve {
+        order: At,
+        again: bool,
+    },
     /// Not enough is there of these: holds that are past their time may be what is missing.
-    FreeDue { order: At, short: Vec<usize> },
-    Authorise { order: At },
-    Confirm { order: At, end: Answer },
-    Place { order: At, end: Answer },
-    Release { order: At, end: Answer },
+    FreeDue {
+        order: At,
+        short: Vec<usize>,
+    },
+    Authorise {
+        order: At,
+    },
+    Confirm {
+        order: At,
+        end: Answer,
+    },
+    Place {
+        order: At,
+        end: Answer,
+    },
+    Release {
+        order: At,
+        end: Answer,
+    },
     /// `now` are prices that moved.
-    Fail { order: At, end: Answer, voided: bool, now: Vec<(usize, i64)> },
+    Fail {
+        order: At,
+        end: Answer,
+        voided: bool,
+        now: Vec<(usize, i64)>,
+    },
     /// Goods of a cancelled order, or of one that is sent, are moved; then it is written down.
     Goods,
-    Finish { amount: i64 },
-    Revert { order: At },
+    Finish {
+        amount: i64,
+    },
+    Revert {
+        order: At,
+    },
     /// What the worker found, each driven on by itself.
     Each(Vec<Self>),
-    TakeOver { order: At },
+    TakeOver {
+        order: At,
+    },
     Done(Answer),
 }
 
@@ -261,9 +309,9 @@ impl Shop {
     fn expire(&mut self, of: Option<&[usize]>) -> usize {
         let now = self.now;
         let orders = self.carts.iter_mut().flat_map(|cart| &mut cart.orders);
-        let due = orders.filter(|order| matches!(order.hold, Hold::Held { until } if until <= now)).filter(|order| {
-            of.is_none_or(|of| of.iter().any(|goods| order.lines.contains_key(goods)))
-        });
+        let due = orders
+            .filter(|order| matches!(order.hold, Hold::Held { until } if until <= now))
+            .filter(|order| of.is_none_or(|of| of.iter().any(|goods| order.lines.contains_key(goods))));
         due.map(|order| order.hold = Hold::Expired).count()
     }
     fn free(&mut self, order: At) {
@@ -637,7 +685,7 @@ const fn fails(order: At, end: Answer) -> Moment {
 
 /// Four kinds of goods: few pieces, and one that nobody counts.
 pub(super) fn stocked() -> Vec<Goods> {
-    let stock = [(true, 3, 100), (true, 2, 250), (true, 6, 70), (false, 0, 40)];
+    let stock = [(true, 4, 100), (true, 3, 250), (true, 9, 70), (false, 0, 40)];
     let goods: Vec<_> = stock.map(|(counted, on_hand, price)| Goods { counted, on_hand, price }).into();
     assert_eq!(goods.len(), GOODS);
     goods

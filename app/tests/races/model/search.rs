@@ -1,12 +1,12 @@
 //! Whether some order of the moments of what ran together leads to what was seen.
 use super::{
     look::{Seen, difference, seen},
-    rules::{Answer, Ask, Key, Moment, Shop, Task, says, stocked},
+    rules::{Answer, Ask, At, Key, Moment, Order, Shop, Status, Task, says, stocked},
     steps::{Amount, GOODS, Step},
     world::World,
 };
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     fmt::Write,
 };
 use testkit::Backend;
@@ -18,10 +18,15 @@ pub(super) struct Sent {
     pub key: Option<usize>,
 }
 
+/// By kind, status and code.
+pub(super) type Met = BTreeMap<(&'static str, u16, &'static str), u64>;
+
 /// The states that the shop may be in, after all that was seen of it; and every keyed request so far.
 pub(super) struct Minds {
     states: BTreeSet<Shop>,
     keyed: Vec<Ask>,
+    /// How often each kind of request was answered how.
+    pub met: Met,
     /// Statements of one transaction do not see the same moment there.
     loose: bool,
 }
@@ -29,7 +34,7 @@ pub(super) struct Minds {
 impl Minds {
     pub(super) fn new(backend: Backend) -> Self {
         let states = BTreeSet::from([Shop::new(stocked())]);
-        Self { states, keyed: Vec::new(), loose: backend == Backend::Postgres }
+        Self { states, keyed: Vec::new(), met: Met::new(), loose: backend == Backend::Postgres }
     }
 
     /// Takes a step in both, and compares. How many requests that was.
@@ -44,7 +49,8 @@ impl Minds {
                 for (near, step) in steps {
                     let step = if *near { step.about(*cart) } else { step.clone() };
                     // Again and near: a twin of the one before.
-                    let twin = sent.last().filter(|last| *near && matches!(step, Step::Again { .. }) && last.key.is_some());
+                    let twin =
+                        sent.last().filter(|last| *near && matches!(step, Step::Again { .. }) && last.key.is_some());
                     match twin.cloned() {
                         Some(twin) => sent.push(twin),
                         None => sent.extend(self.found(&step)),
@@ -66,6 +72,14 @@ impl Minds {
         for ask in [Ask::Sweep, Ask::Work, Ask::Sweep] {
             self.compare(world, &[Sent { ask, key: None }], true).await?;
         }
+        if let Some(shop) = self.states.first() {
+            for order in shop.carts.iter().flat_map(|cart| &cart.orders) {
+                let late = order.late.then_some("late");
+                for how in [order.payment_status()].into_iter().chain(late) {
+                    *self.met.entry(("orders that ended", 0, how)).or_default() += 1;
+                }
+            }
+        }
         let off = world.audit().await;
         if off.is_empty() { Ok(()) } else { Err(off.join("\n")) }
     }
@@ -86,11 +100,20 @@ impl Minds {
         let cart = |n: &u8| (count > 0).then(|| usize::from(*n) % count);
         let goods = |n: &u8| usize::from(*n) % GOODS;
         // The cart's last order, or the next cart's that has one.
-        let order = |n: &u8, back: &u8| {
+        let any = |n: &u8, back: &u8| {
             let first = cart(n)?;
             let cart = (first..first + count).map(|n| n % count).find(|n| !shop.carts[*n].orders.is_empty())?;
             let orders = shop.carts[cart].orders.len();
             Some((cart, orders - 1 - usize::from(*back) % orders))
+        };
+        // One that was bought, if there is any: others can only be refused.
+        let carts = shop.carts.iter().enumerate();
+        let all = carts.flat_map(|(c, cart)| cart.orders.iter().enumerate().map(move |(n, order)| ((c, n), order)));
+        let bought = |order: &Order| !matches!(order.status, Status::Pending | Status::Failed);
+        let bought: Vec<At> = all.filter(|(_, order)| bought(order)).map(|(at, _)| at).collect();
+        let order = |n: &u8, back: &u8| {
+            let there = usize::from(*n / 2).checked_rem(bought.len()).filter(|_| *back == 0);
+            there.map(|at| bought[at]).or_else(|| any(n, back))
         };
         let line = |n: &u8, line: &u8| {
             let (cart, lines) = (cart(n)?, &shop.carts[cart(n)?].lines);
@@ -126,7 +149,8 @@ impl Minds {
             Step::Buy { cart: c, card } => Ask::Buy { cart: cart(c)?, card: *card },
             Step::Abandon { cart: c } => Ask::Abandon { cart: cart(c)? },
             Step::Event { cart, back, authorised } => {
-                Ask::Event { order: order(cart, back)?, authorised: *authorised }
+                let order = if *cart % 2 == 0 { any(cart, back)? } else { order(cart, back)? };
+                Ask::Event { order, authorised: *authorised }
             }
             Step::Cancel { cart, back } => Ask::Cancel { order: order(cart, back)? },
             Step::Ship { cart, back } => Ask::Ship { order: order(cart, back)? },
@@ -158,19 +182,22 @@ impl Minds {
     }
 
     async fn compare(&mut self, world: &mut World, sent: &[Sent], all: bool) -> Result<(), String> {
-        let said = world.ask(sent).await;
+        let said = world.ask(sent).await?;
         let seen_now = world.look(sent, all).await?;
         let said: Vec<Answer> = said.iter().map(|got| got.read(world)).collect::<Result<_, _>>()?;
-        let tasks: Vec<Task> = sent
-            .iter()
-            .map(|Sent { ask, key }| Task { ask: ask.clone(), key: *key, at: Moment::Begin })
-            .collect();
+        let tasks: Vec<Task> =
+            sent.iter().map(|Sent { ask, key }| Task { ask: ask.clone(), key: *key, at: Moment::Begin }).collect();
         let ends = self.ends(&tasks, Some(&said));
-        let agree: BTreeSet<Shop> = ends.iter().map(|(_, shop)| shop).filter(|shop| seen(shop, &seen_now) == seen_now).cloned().collect();
+        let agree: BTreeSet<Shop> =
+            ends.iter().map(|(_, shop)| shop).filter(|shop| seen(shop, &seen_now) == seen_now).cloned().collect();
         if agree.is_empty() {
             return Err(self.why(sent, &tasks, &said, &seen_now, &ends));
         }
         self.states = agree;
+        for (Sent { ask, .. }, said) in sent.iter().zip(&said) {
+            let code = if said.replayed { "replayed" } else { said.code };
+            *self.met.entry((ask.kind(), said.status, code)).or_default() += 1;
+        }
         Ok(())
     }
 

@@ -16,27 +16,77 @@ pub(super) enum Card {
 #[derive(Clone, Debug)]
 pub(super) enum Step {
     NewCart(Vec<(u8, u8)>),
-    Add { cart: u8, goods: u8, quantity: u8 },
-    Change { cart: u8, line: u8, quantity: u8 },
-    Remove { cart: u8, line: u8 },
-    Buy { cart: u8, card: Card },
-    Abandon { cart: u8 },
+    Add {
+        cart: u8,
+        goods: u8,
+        quantity: u8,
+    },
+    Change {
+        cart: u8,
+        line: u8,
+        quantity: u8,
+    },
+    Remove {
+        cart: u8,
+        line: u8,
+    },
+    Buy {
+        cart: u8,
+        card: Card,
+    },
+    Abandon {
+        cart: u8,
+    },
     /// The payment provider tells of the cart's last order, or of one before.
-    Event { cart: u8, back: u8, authorised: bool },
-    Cancel { cart: u8, back: u8 },
-    Ship { cart: u8, back: u8 },
-    Capture { cart: u8, back: u8, amount: Amount },
-    Refund { cart: u8, back: u8, amount: Amount },
-    Count { goods: u8, on_hand: u8 },
-    Adjust { goods: u8, delta: i8 },
-    Price { goods: u8, price: u8 },
+    Event {
+        cart: u8,
+        back: u8,
+        authorised: bool,
+    },
+    Cancel {
+        cart: u8,
+        back: u8,
+    },
+    Ship {
+        cart: u8,
+        back: u8,
+    },
+    Capture {
+        cart: u8,
+        back: u8,
+        amount: Amount,
+    },
+    Refund {
+        cart: u8,
+        back: u8,
+        amount: Amount,
+    },
+    Count {
+        goods: u8,
+        on_hand: u8,
+    },
+    Adjust {
+        goods: u8,
+        delta: i8,
+    },
+    Price {
+        goods: u8,
+        price: u8,
+    },
     Sweep,
     Work,
-    Pass { seconds: u16 },
+    Pass {
+        seconds: u16,
+    },
     /// An earlier request again, with its key.
-    Again { request: u8 },
+    Again {
+        request: u8,
+    },
     /// All at once. Those that say so are about the same cart, its last order, and what it holds.
-    Together { cart: u8, steps: Vec<(bool, Step)> },
+    Together {
+        cart: u8,
+        steps: Vec<(bool, Step)>,
+    },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -50,8 +100,7 @@ pub(super) enum Amount {
 pub(super) struct Steps(pub Vec<Step>);
 
 pub(super) fn strategy() -> impl Strategy<Value = Steps> {
-    let step = prop_oneof![3 => alone(), 1 => together()];
-    // It begins with something to buy, so that short cases are about something.
+    let step = prop_oneof![2 => alone(), 1 => together()];
     vec(step, 30..70).prop_map(Steps)
 }
 
@@ -85,18 +134,18 @@ fn at_once() -> impl Strategy<Value = Step> {
         2 => (c(), c(), 1_u8..=3).prop_map(|(cart, goods, quantity)| Step::Add { cart, goods, quantity }),
         1 => (c(), c(), 1_u8..=3).prop_map(|(cart, line, quantity)| Step::Change { cart, line, quantity }),
         1 => (c(), c()).prop_map(|(cart, line)| Step::Remove { cart, line }),
-        9 => (c(), card()).prop_map(|(cart, card)| Step::Buy { cart, card }),
+        10 => (c(), card()).prop_map(|(cart, card)| Step::Buy { cart, card }),
         2 => c().prop_map(|cart| Step::Abandon { cart }),
         5 => (c(), b(), any::<bool>()).prop_map(|(cart, back, authorised)| Step::Event { cart, back, authorised }),
         2 => (c(), b()).prop_map(|(cart, back)| Step::Cancel { cart, back }),
         2 => (c(), b()).prop_map(|(cart, back)| Step::Ship { cart, back }),
-        3 => (c(), b(), amount()).prop_map(|(cart, back, amount)| Step::Capture { cart, back, amount }),
+        4 => (c(), b(), amount()).prop_map(|(cart, back, amount)| Step::Capture { cart, back, amount }),
         3 => (c(), b(), amount()).prop_map(|(cart, back, amount)| Step::Refund { cart, back, amount }),
-        2 => (c(), 0_u8..6).prop_map(|(goods, on_hand)| Step::Count { goods, on_hand }),
-        2 => (c(), prop_oneof![-3_i8..=-1, 1_i8..=4]).prop_map(|(goods, delta)| Step::Adjust { goods, delta }),
-        1 => (c(), 1_u8..4).prop_map(|(goods, price)| Step::Price { goods, price }),
-        2 => Just(Step::Sweep),
-        2 => Just(Step::Work),
+        1 => (c(), 0_u8..8).prop_map(|(goods, on_hand)| Step::Count { goods, on_hand }),
+        3 => (c(), prop_oneof![1 => -3_i8..=-1, 3 => 1_i8..=6]).prop_map(|(goods, delta)| Step::Adjust { goods, delta }),
+        1 => (c(), 1_u8..3).prop_map(|(goods, price)| Step::Price { goods, price }),
+        1 => Just(Step::Sweep),
+        1 => Just(Step::Work),
         4 => c().prop_map(|request| Step::Again { request }),
     ]
 }
@@ -128,9 +177,9 @@ impl Display for Step {
         match self {
             Self::Together { cart, steps } => {
                 write!(f, "together, about cart {cart}:")?;
-                steps.iter().try_for_each(|(near, step)| {
-                    write!(f, "\n    {}{step:?}", if *near { "" } else { "elsewhere: " })
-                })
+                steps
+                    .iter()
+                    .try_for_each(|(near, step)| write!(f, "\n    {}{step:?}", if *near { "" } else { "elsewhere: " }))
             }
             other => write!(f, "{other:?}"),
         }
