@@ -73,9 +73,10 @@ const MUST_MEET: [(&str, u16, &str); 38] = [
     ("orders that ended", 0, "voided"),
 ];
 /// How often a failing case is run again in search of a shorter one.
-const SHRINKS: u32 = 500;
+const SHRINKS: u32 = 1000;
+const MILLISECONDS: u32 = 120_000;
 /// How often each of those is, at most.
-const CHANCES: u32 = 3;
+const CHANCES: u32 = 2;
 
 fn wanted(name: &str) -> Option<u64> {
     let text = env::var(name).ok().filter(|text| !text.is_empty())?;
@@ -133,7 +134,7 @@ fn whatever_is_done_is_what_the_model_says() {
 fn runner(seed: u64) -> TestRunner {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
-    let config = Config { cases: 1, failure_persistence: None, max_shrink_iters: SHRINKS, ..Config::default() };
+    let config = Config { cases: 1, failure_persistence: None, max_shrink_iters: SHRINKS, max_shrink_time: MILLISECONDS, ..Config::default() };
     TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes))
 }
 

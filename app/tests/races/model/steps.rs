@@ -101,11 +101,11 @@ pub(super) struct Steps(pub Vec<Step>);
 
 pub(super) fn strategy() -> impl Strategy<Value = Steps> {
     let step = prop_oneof![2 => alone(), 1 => together()];
-    vec(step, 30..70).prop_map(Steps)
+    vec(step, 1..120).prop_map(Steps)
 }
 
 fn together() -> impl Strategy<Value = Step> {
-    (any::<u8>(), vec((prop::bool::weighted(0.8), at_once()), 2..=4))
+    (any::<u8>(), vec((prop::bool::weighted(0.8), at_once()), 1..=4))
         .prop_map(|(cart, steps)| Step::Together { cart, steps })
 }
 
