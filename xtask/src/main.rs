@@ -12,6 +12,7 @@ mod deps;
 mod error;
 mod git;
 mod house;
+mod model;
 mod process;
 mod proto;
 mod servers;
@@ -43,6 +44,8 @@ enum Command {
     Ci(ci::Arguments),
     /// Licences and duplicate versions of what is linked, against deps.toml
     Deps,
+    /// Random interleavings of all that buying is, against a model of it
+    Model(model::Arguments),
     /// Who depends on whom, against boundaries.toml
     House,
     /// The contracts between processes: how they are written, and that none breaks who already runs
@@ -82,6 +85,7 @@ async fn run(command: Command) -> Result<()> {
         Command::Up(arguments) => up::run(&workspace, arguments).await,
         Command::Ci(arguments) => ci::run(&workspace, arguments).await,
         Command::Deps => deps::run(&workspace),
+        Command::Model(arguments) => model::run(&workspace, arguments).await,
         Command::House => house::run(&workspace),
         Command::Proto => proto::run(&workspace),
         Command::Versions(arguments) => versions::run(&workspace, arguments).await,
