@@ -2,7 +2,9 @@
 mod carts;
 mod idempotency;
 mod orders;
+mod payments;
 mod stock;
+mod twins;
 mod zz_books;
 
 use std::{
