@@ -51,6 +51,7 @@ pub(crate) struct DatabaseSettings {
     pub url: Masked,
     pub queue: usize,
     pub readers: usize,
+    pub max_mib: usize,
     pub threads: usize,
 }
 
@@ -67,7 +68,7 @@ impl DatabaseSettings {
         none_at_zero(&at_least_one.map(|(name, n)| (["database.", name].concat(), n)))
     }
     pub(crate) fn executor(&self) -> database::Settings {
-        database::Settings { queue: self.queue, readers: self.readers, threads: self.threads }
+        database::Settings { queue: self.queue, readers: self.readers, max_mib: self.max_mib, threads: self.threads }
     }
 }
 

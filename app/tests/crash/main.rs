@@ -3,6 +3,7 @@
 mod audit;
 mod demo;
 mod extract;
+mod full;
 mod moved;
 mod points;
 

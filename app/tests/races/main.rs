@@ -3,7 +3,9 @@ mod carts;
 mod idempotency;
 mod model;
 mod orders;
+mod payments;
 mod stock;
+mod twins;
 mod zz_books;
 
 use std::{

@@ -55,6 +55,8 @@ pub(crate) enum Trouble {
     Retry,
     /// Not a refusal of one statement: whatever else is in this transaction is in doubt.
     Batch,
+    /// SQLite: the disk is full, or the file as large as it may become.
+    Full,
     /// The connection is gone.
     Lost,
 }
@@ -103,6 +105,8 @@ impl Names {
             Kind::ClosedConnection | Kind::UnableToSendCommand => Some(Trouble::Lost),
             // diesel keeps no SQLSTATE, and 40P01 has no kind of its own; sessions ask for English (postgres.rs)
             _ if info.message() == "deadlock detected" => Some(Trouble::Retry),
+            // nor has SQLITE_FULL, and its words are SQLite's own
+            _ if info.message() == "database or disk is full" => Some(Trouble::Full),
             _ => Some(Trouble::Batch),
         };
         let name = match info.constraint_name() {

@@ -34,12 +34,14 @@ pub struct Settings {
     pub queue: usize,
     /// SQLite: threads that read. One writes.
     pub readers: usize,
+    /// SQLite: MiB that the file may grow to, 0 for as many as the disk has. A file that is larger already stays so.
+    pub max_mib: usize,
     /// PostgreSQL: connections, a thread each.
     pub threads: usize,
 }
 impl Default for Settings {
     fn default() -> Self {
-        Self { queue: 1024, readers: 3, threads: 8 }
+        Self { queue: 1024, readers: 3, max_mib: 0, threads: 8 }
     }
 }
 
@@ -70,14 +72,15 @@ impl Database {
             Location::Sqlite { file } => {
                 let (reads, read_queue) = bounded(settings.queue.max(1));
                 let mut writer = sqlite::connect(&file, false, &meter)?;
+                sqlite::bound(&mut writer, settings.max_mib)?;
                 crate::copy::refuse_half(&mut writer)?;
                 let queue = Queue::new(write_queue, &meter);
-                threads.push(spawn(name, "write", move || sqlite::write_groups(writer, &queue)));
                 for _ in 0..settings.readers.max(1) {
                     let (reader, queue) =
                         (sqlite::connect(&file, true, &meter)?, Queue::new(read_queue.clone(), &meter));
                     threads.push(spawn(name, "read", move || sqlite::read_each(reader, &queue)));
                 }
+                threads.push(spawn(name, "write", move || sqlite::write_groups(writer, &file, &queue)));
                 reads
             }
             Location::Postgres { url, schema, role } => {

@@ -138,7 +138,7 @@ fn transact(conn: &mut Conn, unit: &mut dyn Work) -> (Result<()>, Option<Trouble
             Err(error) => Some(match conn.trouble {
                 None => Err(Error::Query(error)), // a deferred constraint: it rolled back
                 Some(Trouble::Retry) => Err(Error::Busy),
-                Some(Trouble::Batch | Trouble::Lost) => Err(Error::Unknown(error.to_string())),
+                Some(Trouble::Batch | Trouble::Full | Trouble::Lost) => Err(Error::Unknown(error.to_string())),
             }),
         },
         _ => None,

@@ -14,13 +14,21 @@ use crate::{
     meter::Meter,
 };
 use diesel::{
-    SqliteConnection,
+    RunQueryDsl as _, SqliteConnection,
     connection::{Connection as _, SimpleConnection as _},
+    sql_query,
+    sql_types::BigInt,
 };
-use std::path::Path;
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 /// Units in one commit.
 const BATCH: usize = 256;
+/// That SQLite can count.
+const MOST_PAGES: i64 = 4_294_967_294;
+const TELL_AGAIN: Duration = Duration::from_secs(60);
 
 /// `busy_timeout` comes first: every other statement may meet a lock.
 pub(crate) fn session(file: &Path) -> Result<SqliteConnection> {
@@ -45,7 +53,43 @@ pub(super) fn connect(file: &Path, reader: bool, meter: &Meter) -> Result<Conn> 
     Ok(conn)
 }
 
-pub(super) fn write_groups(mut conn: Conn, queue: &Queue) {
+/// Lets the file grow to so many MiB and no further; 0: as far as the disk goes. SQLite counts pages, and never takes one
+/// away that is there. It is the connection's to keep, so whoever writes is told.
+pub(super) fn bound(conn: &mut Conn, max_mib: usize) -> Result<()> {
+    #[derive(diesel::QueryableByName)]
+    struct Page {
+        #[diesel(sql_type = BigInt)]
+        size: i64,
+    }
+    if max_mib == 0 {
+        return Ok(());
+    }
+    let page: Page = sql_query("SELECT page_size AS size FROM pragma_page_size").get_result(conn)?;
+    let bytes = i64::try_from(max_mib).unwrap_or(i64::MAX).saturating_mul(1024 * 1024);
+    let pages = (bytes / page.size).min(MOST_PAGES);
+    Ok(conn.batch_execute(&format!("PRAGMA max_page_count = {pages}"))?)
+}
+
+/// Tells operators that a file is full: at once, then each minute in which a write still meets it.
+struct Fullness<'a> {
+    file: &'a Path,
+    told: Option<Instant>,
+}
+impl Fullness<'_> {
+    fn note(&mut self, trouble: Option<Trouble>) {
+        if trouble == Some(Trouble::Full) && self.told.is_none_or(|told| told.elapsed() > TELL_AGAIN) {
+            tracing::error!(
+                file = %self.file.display(),
+                "the database is full, and what it cannot hold is refused: make room on its disk, or raise \
+                 database.max_mib and start again"
+            );
+            self.told = Some(Instant::now());
+        }
+    }
+}
+
+pub(super) fn write_groups(mut conn: Conn, file: &Path, queue: &Queue) {
+    let mut fullness = Fullness { file, told: None };
     while let Some(first) = queue.next() {
         let mut group = vec![first];
         group.extend(std::iter::from_fn(|| queue.waiting()).take(BATCH - 1));
@@ -53,7 +97,8 @@ pub(super) fn write_groups(mut conn: Conn, queue: &Queue) {
             group.into_iter().for_each(|unit| queue.answer(unit, Ok(())));
         } else {
             for mut unit in group {
-                let fate = alone(&mut conn, &mut *unit);
+                let (fate, trouble) = alone(&mut conn, &mut *unit);
+                fullness.note(trouble);
                 queue.answer(unit, fate);
             }
         }
@@ -82,23 +127,25 @@ fn together(conn: &mut Conn, group: &mut [Box<dyn Work>]) -> Option<()> {
     done
 }
 
-fn alone(conn: &mut Conn, unit: &mut dyn Work) -> Result<()> {
+/// What it is answered, and what was in its way.
+fn alone(conn: &mut Conn, unit: &mut dyn Work) -> (Result<()>, Option<Trouble>) {
     conn.fresh();
     if let Err(error) = conn.begin() {
         conn.abandon();
-        return Err(Error::Unavailable(error.to_string()));
+        return (Err(Error::Unavailable(error.to_string())), None);
     }
     let fate = match unit.run(conn) {
         Ran::Well if conn.trouble.is_none() => match commit(conn) {
-            Ok(()) => return Ok(()),
+            Ok(()) => return (Ok(()), None),
             Err(error) => Err(uncommitted(error, conn.trouble)),
         },
         Ran::Well => Err(swallowed()),
         Ran::Refused => Ok(()),
         Ran::Panicked => Err(Error::Panicked),
     };
+    let trouble = conn.trouble;
     conn.abandon();
-    fate
+    (fate, trouble)
 }
 
 /// A commit that a constraint, a lock or a full disk refused has done nothing. After any other failure of the disk,
@@ -106,7 +153,7 @@ fn alone(conn: &mut Conn, unit: &mut dyn Work) -> Result<()> {
 fn uncommitted(error: diesel::result::Error, trouble: Option<Trouble>) -> Error {
     let text = error.to_string();
     match trouble {
-        Some(_) if !text.contains("full") && !text.contains("locked") => Error::Unknown(text),
+        Some(Trouble::Batch | Trouble::Lost) if !text.contains("locked") => Error::Unknown(text),
         _ => error.into(),
     }
 }

@@ -41,7 +41,7 @@ pub(crate) struct Shop {
 impl Shop {
     pub(crate) fn open(place: Place) -> Self {
         database::migrate(&place.location, &MIGRATIONS).unwrap();
-        let settings = Settings { queue: QUEUE, readers: 2, threads: 4 };
+        let settings = Settings { queue: QUEUE, readers: 2, threads: 4, ..Settings::default() };
         Self { db: Database::open(&place.location, "shop", settings).unwrap(), place }
     }
     /// Ends, and leaves its database.

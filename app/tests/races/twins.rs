@@ -1,0 +1,82 @@
+//! Two processes of the same modules on one PostgreSQL database, buyers through both, and one of them killed.
+use std::{
+    collections::BTreeSet,
+    process::{Child, Stdio},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use testkit::{Backend, Cart, Options, Shop, Topology, pay, until};
+use tokio::{sync::Barrier, task::JoinSet};
+
+/// Ends with its test.
+struct Twin(Child);
+impl Drop for Twin {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test]
+async fn what_a_killed_process_left_is_ended_by_its_twin() {
+    if Backend::chosen() != Backend::Postgres {
+        return; // a SQLite file has one server, and a lock says so
+    }
+    let options = Options { topology: Some(Topology::Single), ..Options::default() };
+    let shop = Shop::start(env!("CARGO_BIN_EXE_cleave"), options);
+    let mut command = shop.another("orders");
+    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port");
+    command.env("CLEAVE__HTTP__LISTEN", port.to_string()).env("CLEAVE__DATA_DIR", shop.scratch("twin"));
+    let mut twin = Twin(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts"));
+    let twins = format!("http://{port}");
+    until("the twin answers", async || reqwest::get(format!("{twins}/v1/products")).await.is_ok().then_some(())).await;
+
+    let goods = shop.goods(500, 1000).await;
+    let mut carts = Vec::new();
+    for _ in 0..100 {
+        carts.push(shop.guest_cart(&[(&goods.variant, 1)]).await);
+    }
+    let barrier = Arc::new(Barrier::new(101));
+    let mut tasks = JoinSet::new();
+    for (n, cart) in carts.iter().cloned().enumerate() {
+        let (url, barrier) = (if n % 2 == 0 { shop.url.clone() } else { twins.clone() }, Arc::clone(&barrier));
+        tasks.spawn(async move {
+            barrier.wait().await;
+            bought_at(&url, &cart).await
+        });
+    }
+    barrier.wait().await;
+    // Killed when some of what it was asked for is begun, so others are in the middle.
+    let some = "SELECT count(*) AS number FROM processes WHERE kind = 'checkout'";
+    until("checkouts are under way", async || (shop.number("orders", some) >= 10).then_some(())).await;
+    twin.0.kill().expect("it runs");
+    let answered: BTreeSet<String> = tasks.join_all().await.into_iter().flatten().collect();
+
+    let began = Instant::now();
+    shop.settled().await;
+    assert!(began.elapsed() < Duration::from_secs(30), "ended after {:?}", began.elapsed());
+    // Everybody asks again: who was not answered gets the one order of their cart.
+    let mut numbers = BTreeSet::new();
+    let mut orders = BTreeSet::new();
+    for cart in &carts {
+        let order = cart.checkout("tok_ok").send().await;
+        assert!(matches!(order.status, 200 | 201), "{}", order.json());
+        orders.insert(order.text("/id"));
+        numbers.insert(order.text("/number"));
+    }
+    assert_eq!((orders.len(), numbers.len()), (100, 100));
+    assert!(answered.is_subset(&orders), "an order that was answered is gone");
+    assert_eq!(shop.stock(&goods.variant).await, (1000, 100, 900));
+}
+
+/// The order, unless the process died over it.
+async fn bought_at(url: &str, cart: &Cart) -> Option<String> {
+    let token = cart.made.text("/token");
+    let asked = reqwest::Client::new().post(format!("{url}{}", cart.path("/checkout"))).header("x-cart-token", token);
+    let answer = asked.json(&pay("tok_ok")).send().await.ok()?;
+    if !answer.status().is_success() {
+        return None;
+    }
+    let order: serde_json::Value = answer.json().await.ok()?;
+    order["id"].as_str().map(str::to_owned)
+}
