@@ -205,7 +205,8 @@ async fn each_invariant_of_orders_is_named_when_a_row_breaks_it() {
         shop.corrupt("orders", breaks);
         let mut expected: Vec<&str> = [&[*check][..], and].concat();
         let mut named = off(&shop);
-        (expected.sort_unstable(), named.sort_unstable());
+        expected.sort_unstable();
+        named.sort_unstable();
         assert_eq!(named, expected, "{breaks}");
         shop.corrupt("orders", mends);
         assert_eq!(off(&shop), [""; 0], "{mends}");

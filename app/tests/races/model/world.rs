@@ -75,9 +75,9 @@ impl Verify for Doorman {
 }
 
 fn clerk() -> Verified {
-    let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
-    let pair = Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).unwrap();
-    let public: [u8; 32] = pair.public_key().as_ref().try_into().unwrap();
+    let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).expect("a key of the test's own");
+    let pair = Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).expect("a key of the test's own");
+    let public: [u8; 32] = pair.public_key().as_ref().try_into().expect("a key of the test's own");
     let rights = ["products:read", "products:write", "stock:read", "stock:write", "orders:read", "orders:write"];
     let claims = Claims {
         iss: ISSUER.into(),
@@ -88,8 +88,8 @@ fn clerk() -> Verified {
         permissions: rights.map(str::to_owned).into(),
     };
     let header = Header { kid: Some("clerk".into()), ..Header::new(Algorithm::EdDSA) };
-    let token = encode(&header, &claims, &EncodingKey::from_ed_der(pkcs8.as_ref())).unwrap();
-    Keys::new([("clerk", &public)]).verify(&token, Time::from_micros(BEGAN)).unwrap()
+    let token = encode(&header, &claims, &EncodingKey::from_ed_der(pkcs8.as_ref())).expect("a key of the test's own");
+    Keys::new([("clerk", &public)]).verify(&token, Time::from_micros(BEGAN)).expect("a key of the test's own")
 }
 
 /// Where the databases of all cases come from.

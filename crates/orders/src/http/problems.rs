@@ -43,7 +43,7 @@ impl From<Error> for Problem {
             Error::WrongCurrency(_) => invalid("/amount/currency", reason::NOT_USABLE, &error),
             Error::PaymentRefused(why) => Self::new(Code::PaymentRefused, why),
             Error::BadEvent => Code::InvalidEvent.into(),
-            Error::ProviderGone(_) | Error::Unreadable => Self::internal(&error.to_string()),
+            Error::ProviderGone(_) | Error::Unreadable => Self::internal(error.to_string()),
             Error::BadMoney(_) => Self::internal("the amounts of a payment cannot be counted"),
             Error::Neighbour(failure) => failure.into(),
             Error::Once(refused) => refused.into(),

@@ -25,7 +25,7 @@ pub(crate) use wish::{Parcel, Part, Wish};
 enum Begun {
     Replay(Vec<u8>),
     /// It is so already: the same answer again.
-    Already(FullOrder),
+    Already(Box<FullOrder>),
     Ours(Held, Box<FullOrder>, Wish),
 }
 
@@ -45,7 +45,7 @@ impl Service {
             let begun = service.begin_change(id, holder, wish, once.clone()).await?;
             match begun {
                 Begun::Replay(bytes) => Ok(Kept::Replayed(bytes)),
-                Begun::Already(order) => Ok(Kept::Fresh(order)),
+                Begun::Already(order) => Ok(Kept::Fresh(*order)),
                 Begun::Ours(held, full, wish) => {
                     wish.begin_kept();
                     service.settle(&asker, held, *full, wish, once).await.map(Kept::Fresh)
@@ -76,14 +76,14 @@ impl Service {
                     // It may have ended between the two looks.
                     let full = store::orders::full(tx, id, holder)?.ok_or(Error::NotFound)?;
                     once.finish(tx, &full)?;
-                    return Ok(Begun::Already(full));
+                    return Ok(Begun::Already(Box::new(full)));
                 }
                 Some(false) => return Err(once::Refused::InProgress.into()),
                 None => (),
             }
             if wish.is_so(&full.order) {
                 once.finish(tx, &full)?;
-                return Ok(Begun::Already(full));
+                return Ok(Begun::Already(Box::new(full)));
             }
             let wish = wish.clone().of(&full.order)?;
             let provider = full.order.payment.as_ref().map(|payment| payment.provider.clone());

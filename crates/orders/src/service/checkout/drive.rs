@@ -37,7 +37,7 @@ pub(crate) struct Driver {
 
 /// How far a driver came.
 pub(crate) enum End {
-    Attempt(Attempt),
+    Attempt(Box<Attempt>),
     /// The attempt failed, its cart is open again.
     Failed,
     /// Somebody else drives it now.
@@ -187,7 +187,7 @@ impl Driver {
                 }
             }
             Met::Waits(payment) => match payment.next.clone() {
-                Some(next) => Ok(End::Attempt(Attempt::Action(with(order, payment), next))),
+                Some(next) => Ok(End::Attempt(Box::new(Attempt::Action(with(order, payment), next)))),
                 None => Ok(End::Elsewhere),
             },
             Met::Elsewhere | Met::Noted => Ok(End::Elsewhere),
@@ -227,7 +227,7 @@ impl Driver {
         };
         let placed = self.write(held, unit).await?;
         Point::Placed.reach();
-        Ok(placed.map_or(End::Elsewhere, End::Attempt))
+        Ok(placed.map_or(End::Elsewhere, |placed| End::Attempt(Box::new(placed))))
     }
 
     async fn reserve(&self, held: Held, order: &FullOrder) -> Answered<(), ReserveError> {
@@ -322,7 +322,7 @@ impl Driver {
         Point::Failed.reach();
         match (failed, why) {
             (false, _) => Ok(End::Elsewhere),
-            (true, Why::Declined(reason)) => Ok(End::Attempt(Attempt::Declined { reason })),
+            (true, Why::Declined(reason)) => Ok(End::Attempt(Box::new(Attempt::Declined { reason }))),
             (true, Why::TooLate) => Err(CheckoutError::TooLate),
             (true, Why::Refused) => Err(Error::PaymentRefused(REFUSED.to_owned()).into()),
             (true, Why::Failure(failure)) => Err(failure.into()),

@@ -73,7 +73,7 @@ impl Run {
                     let provider = service.provider_of(&order.order)?;
                     let driver = Driver { service, call, provider, means, once };
                     return match driver.drive(held, *order).await? {
-                        End::Attempt(attempt) => Ok(Kept::Fresh(attempt)),
+                        End::Attempt(attempt) => Ok(Kept::Fresh(*attempt)),
                         End::Elsewhere | End::Failed => self.ours(id).await.map(Kept::Fresh),
                     };
                 }
@@ -166,8 +166,10 @@ impl Run {
         let mut order = order;
         order.order.payment = Some(payment);
         match driver.drive(held, order).await {
-            Ok(End::Attempt(Attempt::Placed(order))) => Ok(Some(Attempt::Existing(order))),
-            Ok(End::Attempt(other)) => Ok(Some(other)),
+            Ok(End::Attempt(attempt)) => Ok(Some(match *attempt {
+                Attempt::Placed(order) => Attempt::Existing(order),
+                other => other,
+            })),
             Ok(End::Failed | End::Elsewhere) => Ok(None),
             Err(error) => Err(error),
         }
