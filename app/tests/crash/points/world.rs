@@ -89,18 +89,15 @@ impl World {
             if self.shop.read().await.has_died() {
                 let mut shop = self.shop.write().await;
                 loop {
-                    for one in shop.died().await {
+                    let before = self.left().len();
+                    let died = if shop.has_died() { shop.died().await } else { Vec::new() };
+                    for one in died {
                         assert_eq!(one.signal, Some(SIGKILL), "{} ended by itself", one.process);
                         locked(&self.died).push(one.process);
                     }
-                    let before = self.left().len();
                     let Err(why) = shop.try_resume() else { break };
                     // The next point may be where it comes on its way up.
                     assert!(shop.has_died() || self.left().len() < before, "{why}");
-                    if !shop.has_died() {
-                        shop.try_resume().unwrap_or_else(|why| panic!("{why}"));
-                        break;
-                    }
                 }
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
