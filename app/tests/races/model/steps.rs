@@ -151,6 +151,15 @@ fn at_once() -> impl Strategy<Value = Step> {
 }
 
 impl Step {
+    /// How many run together in it.
+    pub(super) fn parts(&self) -> usize {
+        if let Self::Together { steps, .. } = self { steps.len() } else { 0 }
+    }
+    pub(super) fn leave_out(&mut self, part: usize) {
+        if let Self::Together { steps, .. } = self {
+            steps.remove(part);
+        }
+    }
     /// The same, about this cart, its last order, its first line or what it holds.
     pub(super) fn about(&self, near: u8) -> Self {
         let mut step = self.clone();
