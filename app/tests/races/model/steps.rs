@@ -144,8 +144,8 @@ fn at_once() -> impl Strategy<Value = Step> {
         1 => (c(), 0_u8..8).prop_map(|(goods, on_hand)| Step::Count { goods, on_hand }),
         3 => (c(), prop_oneof![1 => -3_i8..=-1, 3 => 1_i8..=6]).prop_map(|(goods, delta)| Step::Adjust { goods, delta }),
         1 => (c(), 1_u8..3).prop_map(|(goods, price)| Step::Price { goods, price }),
-        1 => Just(Step::Sweep),
-        1 => Just(Step::Work),
+        2 => Just(Step::Sweep),
+        2 => Just(Step::Work),
         4 => c().prop_map(|request| Step::Again { request }),
     ]
 }
