@@ -1,6 +1,7 @@
 //! Many at once: released together by a barrier, and whatever the order, the shop's sums are right.
 mod carts;
 mod idempotency;
+#[cfg(test)]
 mod model;
 mod orders;
 mod payments;

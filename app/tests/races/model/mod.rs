@@ -10,15 +10,14 @@ mod steps;
 mod world;
 
 use proptest::{
-    strategy::Strategy,
-    test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner},
+    strategy::{Strategy, ValueTree},
+    test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
 use search::{Met, Minds};
 use std::{
-    cell::{Cell, RefCell},
+    cell::RefCell,
     env,
-    fmt::Write,
-    time::Instant,
+    time::{Duration, Instant},
 };
 use steps::Steps;
 use testkit::{Backend, Topology, chosen_topology};
@@ -72,10 +71,8 @@ const MUST_MEET: [(&str, u16, &str); 38] = [
     ("orders that ended", 0, "refunded"),
     ("orders that ended", 0, "voided"),
 ];
-/// How often a failing case is run again in search of a shorter one.
-const SHRINKS: u32 = 1000;
-const MILLISECONDS: u32 = 120_000;
-/// How often each of those is, at most.
+/// How long a shorter case is looked for, and how often each is run, at most.
+const PATIENCE: Duration = Duration::from_secs(120);
 const CHANCES: u32 = 2;
 
 fn wanted(name: &str) -> Option<u64> {
@@ -95,32 +92,23 @@ fn whatever_is_done_is_what_the_model_says() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let ground = world::Ground::new(Backend::chosen());
     let (began, mut done, mut cases, met) = (Instant::now(), 0, 0, RefCell::new(Met::new()));
-    while done < steps {
-        let seed = seed + cases;
-        let (ran, shrinks) = (Cell::new(0), Cell::new(false));
-        let once = |steps: &Steps| {
-            let (went, outcome) = runtime.block_on(async {
-                let mut world = World::open(&ground).await;
-                let mut minds = Minds::new(world.backend());
-                let outcome = play(&mut minds, &mut world, steps).await;
-                world.close().await;
-                minds.met.into_iter().for_each(|(what, count)| *met.borrow_mut().entry(what).or_default() += count);
-                outcome
-            });
-            ran.set(went);
+    // Where it fails, and why.
+    let play = |case: &Steps| {
+        runtime.block_on(async {
+            let mut world = World::open(&ground).await;
+            let mut minds = Minds::new(world.backend());
+            let outcome = play(&mut minds, &mut world, case).await;
+            world.close().await;
+            minds.met.into_iter().for_each(|(what, count)| *met.borrow_mut().entry(what).or_default() += count);
             outcome
-        };
-        let case = |steps: Steps| {
-            // What fails by chance is given some chances, or it could not be shrunk.
-            let times = if shrinks.get() { CHANCES } else { 1 };
-            let outcome = (0..times).try_for_each(|_| once(&steps));
-            shrinks.set(outcome.is_err() || shrinks.get());
-            outcome.map_err(TestCaseError::fail)
-        };
-        if let Err(failed) = runner(seed).run(&steps::strategy(), case) {
-            panic!("{}", told(seed, failed));
+        })
+    };
+    while done < steps {
+        let (seed, case) = (seed + cases, made(seed + cases));
+        match play(&case) {
+            Ok(taken) => done += taken,
+            Err(failed) => panic!("{}", told(seed, &shorter(case, failed, |case| play(case).err()))),
         }
-        done += ran.get();
         cases += 1;
     }
     let met = met.into_inner();
@@ -130,54 +118,83 @@ fn whatever_is_done_is_what_the_model_says() {
     assert!(missed.is_empty(), "so many steps, and never came {missed:?}");
 }
 
-/// Of one case, made of nothing but its seed.
-fn runner(seed: u64) -> TestRunner {
+/// The case of a seed.
+fn made(seed: u64) -> Steps {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
-    let config = Config {
-        cases: 1,
-        failure_persistence: None,
-        max_shrink_iters: SHRINKS,
-        max_shrink_time: MILLISECONDS,
-        ..Config::default()
-    };
-    TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes))
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    steps::strategy().new_tree(&mut runner).expect("a case").current()
 }
 
-/// How many steps were taken, and whether shop and model agreed to the end.
-async fn play(minds: &mut Minds, world: &mut World, steps: &Steps) -> (u64, Result<(), String>) {
+/// The step that a case fails at, and why.
+type Failed = (usize, String);
+
+/// How many requests were made, if shop and model agreed to the end.
+async fn play(minds: &mut Minds, world: &mut World, steps: &Steps) -> Result<u64, Failed> {
     let mut taken = 0;
-    for step in &steps.0 {
-        match minds.take(world, step).await {
-            Ok(asked) => taken += asked,
-            Err(why) => return (taken, Err(format!("{step}\n{why}"))),
-        }
+    for (n, step) in steps.0.iter().enumerate() {
+        taken += minds.take(world, step).await.map_err(|why| (n, format!("{step}\n{why}")))?;
     }
-    let rested = minds.rest(world).await.map_err(|why| format!("at rest\n{why}"));
-    (taken, rested)
+    let last = steps.0.len().saturating_sub(1);
+    minds.rest(world).await.map_err(|why| (last, format!("at rest\n{why}")))?;
+    Ok(taken)
 }
 
-fn told(seed: u64, failed: TestError<Steps>) -> String {
-    let mut text = String::new();
-    match failed {
-        TestError::Fail(why, steps) => {
-            writeln!(text, "the shop is not what the model says; the shortest case that was found:").expect("text");
-            for step in &steps.0 {
-                writeln!(text, "  {step}").expect("text");
+/// A case that fails as well and has as little in it as could be found. Any part of a case is one, so halves are left out
+/// first, then smaller parts: what a strategy of lists does, one element after another, takes too long here.
+fn shorter(case: Steps, failed: Failed, fails: impl Fn(&Steps) -> Option<Failed>) -> (Steps, String) {
+    let began = Instant::now();
+    // What fails by chance is given another one, or it could not be shrunk.
+    let fails = |case: &Steps| (0..CHANCES).find_map(|_| if began.elapsed() < PATIENCE { fails(case) } else { None });
+    let (mut best, mut why) = (case, failed.1);
+    best.0.truncate(failed.0 + 1);
+    let mut size = best.0.len().div_ceil(2);
+    loop {
+        let mut at = 0;
+        while at < best.0.len() {
+            let mut less = best.clone();
+            less.0.drain(at..(at + size).min(less.0.len()));
+            match fails(&less) {
+                Some((last, so)) => {
+                    less.0.truncate(last + 1);
+                    (best, why) = (less, so);
+                }
+                None => at += size,
             }
-            writeln!(text, "fails at: {why}").expect("text");
         }
-        TestError::Abort(why) => writeln!(text, "no case could be made: {why}").expect("text"),
+        if size <= 1 {
+            break;
+        }
+        size /= 2;
     }
-    write!(text, "again: cargo xtask model --steps 1 --seed {seed}").expect("text");
-    text
+    for at in 0..best.0.len() {
+        for n in (0..best.0[at].parts()).rev() {
+            let mut less = best.clone();
+            less.0[at].leave_out(n);
+            if let Some((_, so)) = fails(&less) {
+                (best, why) = (less, so);
+            }
+        }
+    }
+    (best, why)
 }
 
-/// What a strategy makes, without running it: for the tests of the model itself.
-#[cfg(test)]
-fn made(seed: u64) -> Steps {
-    let mut runner = runner(seed);
-    proptest::strategy::ValueTree::current(&steps::strategy().new_tree(&mut runner).expect("a case"))
+fn told(seed: u64, (case, why): &(Steps, String)) -> String {
+    format!(
+        "the shop is not what the model says; the shortest case that was found:\n{case}fails at: {why}\n\
+         again: cargo xtask model --steps 1 --seed {seed}"
+    )
+}
+
+#[test]
+fn a_case_shrinks_to_what_it_fails_by() {
+    let case = made(3);
+    let guilty = |case: &Steps| case.0.iter().position(|step| matches!(step, steps::Step::Together { .. }));
+    let fails = |case: &Steps| guilty(case).map(|at| (at, "together".to_owned()));
+    let failed = fails(&case).expect("a long case has one");
+    let (case, why) = shorter(case, failed, fails);
+    assert_eq!((case.0.len(), case.0[0].parts(), why.as_str()), (1, 0, "together"));
 }
 
 #[test]

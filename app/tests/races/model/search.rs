@@ -149,7 +149,16 @@ impl Minds {
             Step::Buy { cart: c, card } => Ask::Buy { cart: cart(c)?, card: *card },
             Step::Abandon { cart: c } => Ask::Abandon { cart: cart(c)? },
             Step::Event { cart, back, authorised } => {
-                let order = if *cart % 2 == 0 { any(cart, back)? } else { order(cart, back)? };
+                // A buyer who is waited for, if there is one: what comes then decides between hold, clock and worker.
+                let waits =
+                    shop.carts.iter().enumerate().find_map(|(c, there)| {
+                        Some((c, there.holder.filter(|nth| there.orders[*nth].waits.is_some())?))
+                    });
+                let order = match cart % 4 {
+                    0 => any(cart, back)?,
+                    1 => waits.or_else(|| any(cart, back))?,
+                    _ => order(cart, back)?,
+                };
                 Ask::Event { order, authorised: *authorised }
             }
             Step::Cancel { cart, back } => Ask::Cancel { order: order(cart, back)? },

@@ -144,13 +144,22 @@ fn at_once() -> impl Strategy<Value = Step> {
         1 => (c(), 0_u8..8).prop_map(|(goods, on_hand)| Step::Count { goods, on_hand }),
         3 => (c(), prop_oneof![1 => -3_i8..=-1, 3 => 1_i8..=6]).prop_map(|(goods, delta)| Step::Adjust { goods, delta }),
         1 => (c(), 1_u8..3).prop_map(|(goods, price)| Step::Price { goods, price }),
-        1 => Just(Step::Sweep),
-        1 => Just(Step::Work),
+        2 => Just(Step::Sweep),
+        2 => Just(Step::Work),
         4 => c().prop_map(|request| Step::Again { request }),
     ]
 }
 
 impl Step {
+    /// How many run together in it.
+    pub(super) fn parts(&self) -> usize {
+        if let Self::Together { steps, .. } = self { steps.len() } else { 0 }
+    }
+    pub(super) fn leave_out(&mut self, part: usize) {
+        if let Self::Together { steps, .. } = self {
+            steps.remove(part);
+        }
+    }
     /// The same, about this cart, its last order, its first line or what it holds.
     pub(super) fn about(&self, near: u8) -> Self {
         let mut step = self.clone();
