@@ -142,7 +142,13 @@ async fn of_cancel_ship_and_capture_only_what_goes_together_happens() {
         assert_eq!(paid(&now, "captured"), if captured { TOTAL } else { 0 });
         // What was taken for an order that is cancelled is given back, all of it.
         assert_eq!(paid(&now, "refunded"), if captured && cancelled { TOTAL } else { 0 });
-        let stock = if shipped { (6, 0, 6) } else if cancelled { (10, 0, 10) } else { (10, 4, 6) };
+        let stock = if shipped {
+            (6, 0, 6)
+        } else if cancelled {
+            (10, 0, 10)
+        } else {
+            (10, 4, 6)
+        };
         assert_eq!(shop().stock(&goods.variant).await, stock);
     }
 }
