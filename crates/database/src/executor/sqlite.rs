@@ -145,6 +145,8 @@ fn alone(conn: &mut Conn, unit: &mut dyn Work) -> (Result<()>, Option<Trouble>) 
     };
     let trouble = conn.trouble;
     conn.abandon();
+    // Whoever asked did nothing wrong, and nothing was done.
+    let fate = if trouble == Some(Trouble::Full) { Err(Error::Unavailable("its file is full".into())) } else { fate };
     (fate, trouble)
 }
 
