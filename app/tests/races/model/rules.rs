@@ -274,8 +274,8 @@ impl Order {
         }
     }
     fn complete(&mut self) {
-        let with_the_shop = matches!(self.payment_status(), "paid" | "partially_refunded" | "refunded");
-        if self.status == Status::Placed && self.sent && with_the_shop {
+        let all_came = self.captured > 0 && self.captured == self.total();
+        if self.status == Status::Placed && self.sent && all_came {
             self.status = Status::Completed;
         }
     }

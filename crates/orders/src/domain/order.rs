@@ -176,13 +176,11 @@ impl Order {
     }
 }
 
-/// A placed order is completed once all of it has left the house and its money is with the shop.
-pub(crate) fn completed(payment: PaymentStatus, goods: FulfilmentStatus) -> Status {
-    match (payment, goods) {
-        (
-            PaymentStatus::Paid | PaymentStatus::PartiallyRefunded | PaymentStatus::Refunded,
-            FulfilmentStatus::Fulfilled,
-        ) => Status::Completed,
+/// A placed order is completed once all of it has left the house and all of its money came to the shop, whatever of that
+/// was given back since.
+pub(crate) fn completed(all_came: bool, goods: FulfilmentStatus) -> Status {
+    match (all_came, goods) {
+        (true, FulfilmentStatus::Fulfilled) => Status::Completed,
         _ => Status::Placed,
     }
 }

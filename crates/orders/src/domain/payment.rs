@@ -99,6 +99,11 @@ impl Payment {
             moves: Vec::new(),
         }
     }
+    /// Whether all that will ever come has come to the shop.
+    pub(crate) fn all_came(&self) -> bool {
+        let came = self.amount.amount.minus(self.released) == Ok(self.captured);
+        came && (*self.captured.get() > 0 || self.state == State::Authorised)
+    }
     /// The order's payment status.
     pub(crate) fn status(&self, order: Status) -> PaymentStatus {
         let moved = *self.captured.get() > 0;

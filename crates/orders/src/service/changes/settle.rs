@@ -3,7 +3,7 @@ use super::{Part, Wish};
 use crate::{
     domain::{
         cart::Holder,
-        order::{FulfilmentStatus, FullOrder, Order, Shipment, Status, completed},
+        order::{FulfilmentStatus, FullOrder, Order, PaymentStatus, Shipment, Status, completed},
         payment::{MoveId, MoveState, Payment},
     },
     payments::{Asked, Moved, Part as Asking, Standing, Word},
@@ -256,7 +256,8 @@ fn write_down(tx: &mut Conn, held: Held, wish: &Wish, said: &Said, terms: Terms)
     }
     let paid = payment.as_ref().map_or(order.payment_status, |payment| payment.status(status));
     if status == Status::Placed {
-        status = completed(paid, fulfilment);
+        let all_came = payment.as_ref().map_or(paid == PaymentStatus::Paid, Payment::all_came);
+        status = completed(all_came, fulfilment);
     }
     let turn = Turn { status, fulfilment, payment: paid, cancel_reason };
     if !store::orders::turn(tx, &order, &turn, terms.now)? {

@@ -134,7 +134,8 @@ pub(crate) fn follow(tx: &mut Conn, id: OrderId, payment: &Payment, terms: Terms
     };
     let (paid, fulfilment) = (payment.status(order.status), order.fulfilment_status);
     if paid != order.payment_status {
-        let status = if order.status == Status::Placed { completed(paid, fulfilment) } else { order.status };
+        let placed = order.status == Status::Placed;
+        let status = if placed { completed(payment.all_came(), fulfilment) } else { order.status };
         let cancel_reason = order.cancel_reason.as_deref();
         let turn = store::orders::Turn { status, fulfilment, payment: paid, cancel_reason };
         store::orders::turn(tx, &order, &turn, terms.now)?;
