@@ -5,9 +5,9 @@
 //! statement that reserves); every change of stock writes its movement, so that a ledger adds up to what is there; a
 //! reservation is confirmed or expires, decided by one guarded UPDATE and not by a clock; a list is sorted by keys kept beside its rows, so both databases answer alike.
 //! It never calls another domain, never deletes a product that was sold, and stores no HTML that it did not clean.
-mod crash;
 mod domain;
 mod http;
+mod points;
 mod seed;
 mod service;
 mod store;

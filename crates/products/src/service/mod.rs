@@ -73,7 +73,7 @@ impl Products {
     }
     /// Where a test may end the process; none without the feature that only tests turn on.
     pub fn crash_points() -> &'static [&'static str] {
-        crate::crash::Point::ALL
+        crate::points::Point::ALL
     }
     pub fn module(&self) -> Module {
         let sweep = |service: Arc<Service>| async move {

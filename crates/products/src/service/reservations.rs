@@ -1,8 +1,8 @@
 //! Promises of stock: held, confirmed, shipped, released, and ended by time.
 use super::Service;
 use crate::{
-    crash::Point,
     domain::stock::{Kind, changed, short, state, summed},
+    points::Point,
     store,
 };
 use database::{Conn, Error as DatabaseError};

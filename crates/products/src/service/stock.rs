@@ -1,8 +1,8 @@
 //! What is on hand: shown, counted, adjusted.
 use super::{Error, Service};
 use crate::{
-    crash::Point,
     domain::stock::{Level, MAX_STOCK, Movement},
+    points::Point,
     store::{self, stock::After},
 };
 use database::{
