@@ -116,4 +116,5 @@ async fn a_domain_moves_out_as_the_page_says() {
     until("the gateway answers", async || actor.get("/readyz").try_send().await.ok().map(drop)).await;
     assert_eq!(shown(&shop, &admin).await, before);
     goes_on(&shop, &last).await;
+    shop.ends_unaudited("its orders have moved out; what lies here is as it was before");
 }

@@ -186,7 +186,9 @@ async fn nothing_that_was_answered_is_lost_and_nothing_is_sold_twice() {
     }
     assert!(stuck.len() <= 16, "only what was under way is stuck: {}", stuck.len());
     let (placed, pending) = consistent(&shop, &goods.variant, 10_000, 3).await;
-    assert_eq!((placed + pending, pending), (200, stuck.len() as i64));
+    // What was left behind is driven on meanwhile, forward or back.
+    let left = stuck.len() as i64;
+    assert!(pending <= left && (200 - left..=200).contains(&placed), "{placed} placed, {pending} pending of {left}");
     // Once the lease is over, asking again drives on what the dead process left: forward or back, and then bought.
     for (owner, cart, key) in stuck {
         until("the attempt that was left behind is bought", async || {

@@ -103,8 +103,10 @@ impl Service {
     }
 
     async fn revert(&self, held: Held, order: &Order) -> Result<Said, NotDone> {
-        // The word that began this may be of before the money was taken back: then nothing came late.
-        if let (Ok(provider), Ok(asked)) = (self.provider_of(order), asked(order))
+        // The word that began this may be of before the money was taken back: then nothing came late. Only the first to
+        // ask can tell: to a later one it may be his own doing.
+        if held.is_first()
+            && let (Ok(provider), Ok(asked)) = (self.provider_of(order), asked(order))
             && let Ok(Some(word)) = told(held.until, || provider.look(&asked)).await
             && word.standing == Standing::Voided
             && word.captured == word.refunded
