@@ -7,6 +7,7 @@ mod caller;
 mod died;
 mod lost;
 mod products;
+mod restarted;
 mod rolling;
 mod rotation;
 mod stage;

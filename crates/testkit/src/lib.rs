@@ -7,6 +7,7 @@
 //! It waits by asking again until a deadline, never by sleeping for luck.
 mod actor;
 mod audit;
+mod cluster;
 mod contract;
 mod costs;
 pub mod document;
@@ -22,6 +23,7 @@ mod tls;
 mod wait;
 
 pub use actor::{Actor, Answer, Request};
+pub use cluster::Cluster;
 pub use costs::{Meter, held_against};
 pub use exchange::exchange;
 pub use goods::{Cart, Goods, address, pay, product};

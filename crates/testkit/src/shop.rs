@@ -45,6 +45,8 @@ pub(crate) fn cluster() -> String {
 pub struct Options {
     /// Environment, such as `("CLEAVE__CHECKOUT__RESERVATION_MINUTES", "1")`.
     pub env: Vec<(String, String)>,
+    /// A superuser of another cluster than the run's, as [`crate::Cluster::url`].
+    pub cluster: Option<String>,
     /// Another topology than the run's.
     pub topology: Option<Topology>,
     /// Where its servers end themselves, of one module or whichever comes there first: see [`Shop::died`].
@@ -100,7 +102,11 @@ impl Shop {
             ("CLEAVE__PAYMENTS__PROVIDERS", "manual,test".to_owned()),
             ("CLEAVE__LOG__FILTER", env::var("CLEAVE_TEST_LOG").unwrap_or_else(|_| "warn".to_owned())),
         ];
-        let databases = databases(backend, topology);
+        let elsewhere = options.cluster;
+        let databases = databases(backend, topology, &|word| match &elsewhere {
+            Some(cluster) => database_on(cluster, word),
+            None => database(word),
+        });
         let said = Arc::new(StdMutex::new(Vec::new()));
         let mut plan = Plan::new(Wanted {
             topology,
@@ -307,7 +313,7 @@ fn named(module: &str) -> Module {
 }
 
 /// In `single` one database for all; else one each, since a domain that is out shares nothing.
-fn databases(backend: Backend, topology: Topology) -> Databases {
+fn databases(backend: Backend, topology: Topology, database: &dyn Fn(&str) -> String) -> Databases {
     match (backend, topology) {
         (Backend::Sqlite, _) => Databases::Files,
         (Backend::Postgres, Topology::Single) => Databases::Shared(database("shop")),
@@ -317,10 +323,14 @@ fn databases(backend: Backend, topology: Topology) -> Databases {
 
 /// The URL of a new PostgreSQL database, empty, whose name begins with `word`.
 pub fn database(word: &str) -> String {
+    database_on(&cluster(), word)
+}
+
+fn database_on(cluster: &str, word: &str) -> String {
     let name = crate::unique(word).replace('-', "_");
-    let mut admin = PgConnection::establish(&cluster()).expect("the cluster made for tests answers");
+    let mut admin = PgConnection::establish(cluster).expect("the cluster made for tests answers");
     admin.batch_execute(&format!("CREATE DATABASE {name}")).expect("a database can be made");
-    format!("{}/{name}", cluster().rsplit_once('/').expect("a URL with a database").0)
+    format!("{}/{name}", cluster.rsplit_once('/').expect("a URL with a database").0)
 }
 
 fn proxy(plan: &mut Plan, domain: Domain) -> Proxy {
