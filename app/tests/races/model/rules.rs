@@ -579,6 +579,8 @@ impl Shop {
     fn fail(&mut self, task: &Task, order: At, end: Answer, voided: bool, now: &[(usize, i64)]) -> Moment {
         let failed = self.order_mut(order);
         if voided {
+            // The money was there, and the goods were gone by then.
+            failed.late |= failed.pay == Pay::Authorised;
             failed.hears(Pay::Voided);
         }
         (failed.status, failed.busy) = (Status::Failed, false);
