@@ -43,7 +43,7 @@ const FORGETFUL: &[&str] = &["fsync=off", "full_page_writes=off", "synchronous_c
 /// As PostgreSQL is by itself: what was committed is on the disk.
 const DURABLE: &[&str] = &["fsync=on", "full_page_writes=on", "synchronous_commit=on"];
 const SETTINGS: &[&str] = &[
-    "max_connections=300",
+    "max_connections=800",
     "lc_messages=C",
     "listen_addresses=127.0.0.1",
     // A socket's path is limited to some 100 bytes, a checkout's is not; nobody here uses one.
