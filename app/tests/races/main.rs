@@ -1,5 +1,6 @@
 //! Many at once: released together by a barrier, and whatever the order, the shop's sums are right.
 mod carts;
+mod checkouts;
 mod idempotency;
 #[cfg(test)]
 mod model;

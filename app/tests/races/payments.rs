@@ -2,7 +2,7 @@
 use crate::{at_once, shop, with};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use testkit::{Actor, Answer, Request, unique, until};
+use testkit::{Actor, Answer, Cart, Request, unique, until};
 
 type Make = Box<dyn Fn() -> Request + Send>;
 
@@ -100,6 +100,41 @@ async fn the_bank_and_two_hundred_returning_buyers_make_one_order() {
     until("it is placed", async || (shown(&staff, &order).await.text("/status") == "placed").then_some(())).await;
     is_captured_once(&staff, &order).await;
     assert_eq!(shop().stock(&goods.variant).await, (10, 4, 6));
+}
+
+/// The order that a cart's checkout is becoming, before anybody was told of it.
+async fn begun(staff: &Actor, cart: &Cart) -> String {
+    until("the checkout has begun", async || {
+        let list = staff.get("/v1/orders?status=pending&limit=100").send().await.expect(200).at("/items");
+        let of_it = list.as_array().expect("a list").iter().find(|order| order["cart_id"] == cart.id.as_str()).cloned();
+        of_it.map(|order| order["id"].as_str().expect("text").to_owned())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn the_banks_word_may_be_there_before_anybody_was_answered() {
+    let staff = shop().staff().await;
+    for _ in 0..5 {
+        let goods = shop().goods(500, 10).await;
+        let cart = shop().guest_cart(&[(&goods.variant, 4)]).await;
+        let early = async {
+            let order = begun(&staff, &cart).await;
+            authorised(&order)().send().await.expect(204);
+            order
+        };
+        let buyer = cart.clone();
+        let completes = at_once((0..50).map(move |_| {
+            let cart = buyer.clone();
+            move || cart.checkout("tok_action")
+        }));
+        let (order, answers) = tokio::join!(early, completes);
+        refused_with(&answers, &["order_busy"]);
+        assert_eq!(orders(&answers), BTreeSet::from([order.clone()]));
+        until("it is placed", async || (shown(&staff, &order).await.text("/status") == "placed").then_some(())).await;
+        is_captured_once(&staff, &order).await;
+        assert_eq!(shop().stock(&goods.variant).await, (10, 4, 6));
+    }
 }
 
 #[tokio::test]

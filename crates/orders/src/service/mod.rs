@@ -188,6 +188,19 @@ pub(crate) enum Error {
     Database(#[from] database::Error),
 }
 
+impl Error {
+    /// Of what comes after something was done: the database's "nothing was done" is of the last step only.
+    pub(crate) fn afterwards(self) -> Self {
+        match self {
+            Self::Database(error) => {
+                tracing::error!(%error, "done, and how it ended cannot be read or written");
+                Self::Neighbour(Failure::Unknown)
+            }
+            other => other,
+        }
+    }
+}
+
 /// Why a variant cannot be put into a cart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NotSold {

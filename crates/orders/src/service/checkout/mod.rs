@@ -128,7 +128,7 @@ impl Service {
             CheckoutError::Other(error) => error,
             _ => Failure::Unknown.into(),
         })?;
-        self.cart(id, holder).await
+        self.cart(id, holder).await.map_err(Error::afterwards)
     }
 }
 

@@ -74,7 +74,10 @@ impl Run {
                     let driver = Driver { service, call, provider, means, once };
                     return match driver.drive(held, *order).await? {
                         End::Attempt(attempt) => Ok(Kept::Fresh(*attempt)),
-                        End::Elsewhere | End::Failed => self.ours(id).await.map(Kept::Fresh),
+                        End::Elsewhere | End::Failed => match self.ours(id).await {
+                            Err(CheckoutError::Other(error)) => Err(error.afterwards().into()),
+                            known => known.map(Kept::Fresh),
+                        },
                     };
                 }
             }
