@@ -26,6 +26,7 @@ impl Shop {
                 Ok(off) if asked.elapsed() > SETTLES => panic!("{SETTLES:?} later still off:\n{}", off.join("\n")),
                 // Who was asked may be on the way up.
                 Err(why) if asked.elapsed() > SETTLES => panic!("{why}"),
+                // Between two looks at a condition with a deadline.
                 Ok(_) | Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
             }
         }

@@ -18,6 +18,9 @@ use testkit::{
 use tokio::sync::RwLock;
 
 /// Cards of the two providers.
+/// Between two looks at a condition; each has a deadline of its own ([`PATIENCE`]).
+const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
+
 pub(crate) const GOOD: Card = ("stripe", "pm_card_visa");
 pub(crate) const BAD: Card = ("stripe", "pm_card_chargeDeclined");
 /// Its bank wants to see the buyer first.
@@ -100,7 +103,7 @@ impl World {
                     assert!(shop.has_died() || self.left().len() < before, "{why}");
                 }
             }
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            tokio::time::sleep(BETWEEN_LOOKS).await;
         }
     }
 
@@ -113,7 +116,7 @@ impl World {
                 Ok(answer) if !is_open(&answer) => return answer,
                 last if began.elapsed() > PATIENCE => panic!("{what}: {PATIENCE:?} later still {last:?}"),
                 // No answer comes from the dead.
-                Ok(_) | Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+                Ok(_) | Err(_) => tokio::time::sleep(BETWEEN_LOOKS).await,
             }
         }
     }
@@ -129,7 +132,7 @@ impl World {
                 return;
             }
             assert!(began.elapsed() < PATIENCE, "waited in vain: {what}: {}", answer.json());
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(BETWEEN_LOOKS).await;
         }
     }
     pub(crate) async fn until_free(&self, variant: &str) {
@@ -216,7 +219,7 @@ impl World {
             }
             drop(shop);
             assert!(began.elapsed() < PATIENCE, "something stays under way");
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(BETWEEN_LOOKS).await;
         }
     }
 

@@ -3,10 +3,9 @@
 //!
 //! A provider that keeps payments of its own is first asked to open one, which moves nothing; its reference is written
 //! down, and only then is money asked for. So whatever is lost on the way can be looked up by a reference that is known.
-mod free;
-mod manual;
 mod stripe;
 mod test;
+mod unasked;
 
 pub use stripe::StripeSettings;
 
@@ -139,7 +138,9 @@ pub(crate) trait Provider: Send + Sync + 'static {
     /// The reference of an order's payment, where it is known without asking: such a provider is never asked to open one.
     fn reference(&self, order: OrderId) -> Option<String>;
     /// Makes the payment known to the provider; nothing is secured. Its reference.
-    async fn open(&self, asked: &Asked) -> Result<String, Failure>;
+    async fn open(&self, asked: &Asked) -> Result<String, Failure> {
+        self.reference(asked.order).ok_or(Failure::Denied)
+    }
     /// Secures the money by the buyer's means.
     async fn authorise(&self, asked: &Asked, means: &Means) -> Result<Word, Failure>;
     /// How it stands now; `None` when the provider knows of none. Found by its reference, or by the order's id before
@@ -165,7 +166,7 @@ impl Providers {
         let stripe = || stripe::Stripe::new(&settings.stripe.clone().unwrap_or_default());
         let named = |name: &String| -> Result<Arc<dyn Provider>, String> {
             Ok(match name.as_str() {
-                "manual" => Arc::new(manual::Manual),
+                "manual" => Arc::new(unasked::Unasked::MANUAL),
                 "stripe" => Arc::new(stripe().map_err(|why| format!("Stripe cannot be asked: {why}"))?),
                 "test" => Arc::new(test::Test),
                 _ => return Err(format!("there is no payment provider `{name}`")),
@@ -180,7 +181,11 @@ impl Providers {
     /// Who is asked for an order of this amount by the buyer's choice.
     pub(crate) fn asked_for(&self, name: &str, amount: Money) -> Option<Arc<dyn Provider>> {
         let chosen = self.get(name);
-        if amount.amount == Minor::ZERO { chosen.map(|_| Arc::new(free::Free) as Arc<dyn Provider>) } else { chosen }
+        if amount.amount == Minor::ZERO {
+            chosen.map(|_| Arc::new(unasked::Unasked::FREE) as Arc<dyn Provider>)
+        } else {
+            chosen
+        }
     }
     pub(crate) fn names(&self) -> String {
         self.0.keys().copied().collect::<Vec<_>>().join(", ")

@@ -37,9 +37,6 @@ impl Provider for Test {
     fn reference(&self, order: OrderId) -> Option<String> {
         Some(reference(order))
     }
-    async fn open(&self, asked: &Asked) -> Result<String, Failure> {
-        Ok(reference(asked.order))
-    }
     /// `tok_ok` is authorised, `tok_action` asks for the buyer, everything else is declined.
     async fn authorise(&self, asked: &Asked, means: &Means) -> Result<Word, Failure> {
         let standing = match means.token.as_deref() {

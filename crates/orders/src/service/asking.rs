@@ -1,6 +1,8 @@
 //! Asking somebody outside in the name of a process: within its lease, and again while the outcome is unknown.
-use super::Service;
+use super::{Error, Service};
 use crate::{
+    domain::order::Order,
+    payments::Asked,
     points::Point,
     store::processes::{self, Held},
 };
@@ -21,6 +23,12 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// The order's id is the reservation's too.
 pub(super) fn reservation(order: OrderId) -> ReservationId {
     ReservationId::from(*order.uuid())
+}
+
+/// What an order's provider is asked about.
+pub(super) fn asked(order: &Order) -> Result<Asked, Error> {
+    let payment = order.payment.as_ref().ok_or(Error::Unreadable)?;
+    Ok(payment.asked(order.id, order.created_at))
 }
 
 /// The same call for one step: a process outlives the request that began it, but no step its lease.

@@ -63,14 +63,8 @@ impl Service {
         }
         let word = match heard.word {
             Some(word) => Some(word),
-            None => {
-                let Some(payment) = &order.order.payment else { return Ok(()) };
-                let asked = payment.asked(id, order.order.created_at);
-                let time = self.lease.asking().min(call.time_left().unwrap_or_default());
-                let looked = tokio::time::timeout(time, driver.provider.look(&asked)).await;
-                // Nothing is changed: its provider tells again.
-                looked.unwrap_or(Err(kernel::Failure::UNAVAILABLE))?
-            }
+            // Should it not answer, nothing is changed, and it tells again.
+            None => driver.stands(&order.order).await?,
         };
         Point::EventLooked.reach();
         let Some(word) = word else { return Ok(()) };

@@ -101,6 +101,7 @@ fn answered(shared: &Shared, asked: &Asked, fault: Option<Fault>) -> Option<(u16
     match fault {
         Some(Fault::Lost) => return None,
         Some(Fault::Hangs) => {
+            // What was asked for: no answer, as long as the server is there.
             while !shared.has_ended() {
                 thread::sleep(Duration::from_millis(20));
             }
@@ -113,7 +114,7 @@ fn answered(shared: &Shared, asked: &Asked, fault: Option<Fault>) -> Option<(u16
         return Some((status, answer, replayed));
     }
     if let Some(Fault::Late(by)) = fault {
-        thread::sleep(by);
+        thread::sleep(by); // what was asked for: it is slow
     }
     let (status, answer) = shared.state().finish(asked, fault);
     (fault != Some(Fault::DoneThenLost)).then_some((status, answer, false))

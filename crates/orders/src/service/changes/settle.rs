@@ -10,7 +10,7 @@ use crate::{
     points::Point,
     service::{
         Error, Service,
-        asking::{answered, for_step, reservation, told},
+        asking::{answered, asked, for_step, reservation, told},
         checkout::{By, Terms, book, follow},
     },
     store::{self, orders::Turn, processes::Held},
@@ -200,11 +200,6 @@ impl Service {
         };
         self.db.write(unit).await
     }
-}
-
-fn asked(order: &Order) -> Result<Asked, Error> {
-    let payment = order.payment.as_ref().ok_or(Error::Unreadable)?;
-    Ok(payment.asked(order.id, order.created_at))
 }
 
 /// The wish as its provider is asked for it.

@@ -10,11 +10,11 @@ use crate::{
         payment::{Payment, State},
         process::Step,
     },
-    payments::{Asked, Means, Provider, Standing, Word},
+    payments::{Means, Provider, Standing, Word},
     points::Point,
     service::{
         Error, Service,
-        asking::{Answered, answered, answered_how, for_step, reservation, told},
+        asking::{Answered, answered, answered_how, asked, for_step, reservation, told},
     },
     store::{self, processes::Held},
 };
@@ -66,6 +66,14 @@ impl Driver {
     pub(crate) fn alone(service: &Arc<Service>, call: Call, order: &FullOrder) -> Result<Self, Error> {
         let provider = service.provider_of(&order.order)?;
         Ok(Self { service: Arc::clone(service), call, provider, means: None, once: Once::unkeyed() })
+    }
+
+    /// How the provider says that it stands, for whoever does not drive and waits no longer than its caller does.
+    pub(crate) async fn stands(&self, order: &Order) -> Result<Option<Word>, Error> {
+        let asked = asked(order)?;
+        let time = self.service.lease.asking().min(self.call.time_left().unwrap_or_default());
+        let looked = tokio::time::timeout(time, self.provider.look(&asked)).await;
+        Ok(looked.unwrap_or(Err(Failure::UNAVAILABLE))?) // to look changes nothing
     }
 
     pub(crate) async fn drive(&self, held: Held, order: FullOrder) -> Outcome {
@@ -352,12 +360,6 @@ impl Driver {
     fn terms(&self) -> Terms {
         self.service.terms(&self.call)
     }
-}
-
-/// What the provider is asked about.
-fn asked(order: &Order) -> Result<Asked, Error> {
-    let payment = order.payment.as_ref().ok_or_else(|| Error::Neighbour(Failure::Unknown))?;
-    Ok(payment.asked(order.id, order.created_at))
 }
 
 fn with(mut order: FullOrder, payment: Payment) -> FullOrder {

@@ -156,12 +156,9 @@ impl Run {
     /// The buyer is back from what had to be done first: the provider knows how it ended. `None`: look again.
     async fn back_from_action(&self, order: FullOrder) -> Result<Option<Attempt>, CheckoutError> {
         let driver = Driver::alone(&self.service, self.call.clone(), &order)?;
-        let payment = order.order.payment.as_ref().ok_or(Error::Neighbour(Failure::Unknown))?;
-        let asked = payment.asked(order.order.id, order.order.created_at);
-        let time = self.service.lease.asking().min(self.call.time_left().unwrap_or_default());
-        let looked = tokio::time::timeout(time, driver.provider.look(&asked)).await;
+        let looked = driver.stands(&order.order).await;
         Point::BackLooked.reach();
-        let Ok(Ok(Some(word))) = looked else { return Ok(None) };
+        let Ok(Some(word)) = looked else { return Ok(None) };
         let (id, terms) = (order.order.id, self.service.terms(&self.call));
         let met = self.service.db.write(move |tx: &mut Conn| meet(tx, id, &word, None, terms)).await?;
         Point::BackKept.reach();
