@@ -1,0 +1,10 @@
+//! Events from a domain's outbox to whoever listens.
+//!
+//! A relay takes what an outbox has not told yet to a broker; a consumer keeps what the broker brings in its domain's
+//! inbox and handles it there, in a transaction that also says so. Delivery is at least once, effects are once, and
+//! events of one subject keep their order. Nothing here knows a domain.
+mod broker;
+mod envelope;
+
+pub use broker::{Batch, Broker, BrokerError, Group, Heard, Subscription};
+pub use envelope::{Envelope, EventId, MediaType, SpecVersion};
