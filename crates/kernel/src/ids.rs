@@ -114,6 +114,10 @@ impl<T> utoipa::ToSchema for Id<T> {
     }
 }
 
+impl<T: Kind> Id<T> {
+    pub const PREFIX: &'static str = T::PREFIX;
+}
+
 /// What makes a second try the same change: see [`Keyed`](crate::Keyed).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key(Uuid);

@@ -23,7 +23,9 @@ pub use clock::{Clock, SystemClock, Time};
 pub use code::Code;
 pub use contract::contract;
 pub use cursor::{BadCursor, Cursor, Page};
-pub use event::Event;
+#[cfg(feature = "openapi")]
+pub use event::EventSchema;
+pub use event::{BadEvent, Event, EventKind};
 pub use ids::{BadId, Id, Key, Kind};
 pub use method::{Contract, Each, Effect, Handle, Invoke, Keyed, Method, Needs, Outcome, Spec, To, Via, Visit};
 pub use money::{BadCurrency, BadMoney, Currency, Minor, Money};

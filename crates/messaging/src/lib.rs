@@ -5,6 +5,8 @@
 //! events of one subject keep their order. Nothing here knows a domain.
 mod broker;
 mod envelope;
+mod listener;
 
 pub use broker::{Batch, Broker, BrokerError, Group, Heard, Subscription};
 pub use envelope::{Envelope, EventId, MediaType, SpecVersion};
+pub use listener::{Listener, NotHandled};

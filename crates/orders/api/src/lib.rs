@@ -1,8 +1,6 @@
 //! What others may ask of orders, and hear from it.
-use kernel::{Call, CallError, Event, Id, Kind, Money, Time, contract};
-use serde::Serialize;
+use kernel::{Call, CallError, Id, Kind, Money, Time, contract};
 use users_api::UserId;
-use uuid::Uuid;
 
 /// What somebody bought, or tried to.
 #[derive(Debug)]
@@ -51,70 +49,24 @@ pub enum LatestError {
     OutOfRange,
 }
 
-/// Told of orders.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-pub enum OrderEvent {
-    Placed {
-        order_id: OrderId,
-        number: i64,
-        user_id: Option<UserId>,
-        total: Money,
-    },
-    /// An attempt that came to nothing; its reservation is released and its payment void.
-    Failed {
-        order_id: OrderId,
-    },
-    Cancelled {
-        order_id: OrderId,
-        reason: Option<String>,
-    },
-    Shipped {
-        order_id: OrderId,
-    },
-    /// Money came to the shop.
-    Captured {
-        order_id: OrderId,
-        amount: Money,
-    },
-    /// Money went back.
-    Refunded {
-        order_id: OrderId,
-        amount: Money,
-    },
-    /// What was secured is not any more.
-    Voided {
-        order_id: OrderId,
-    },
-    /// Money came for an order that had failed by then; it was given back. Somebody may want to look.
-    PaymentLate {
-        order_id: OrderId,
-    },
-}
-
-impl Event for OrderEvent {
-    fn kind(&self) -> &'static str {
-        match self {
-            Self::Placed { .. } => "order.placed",
-            Self::Failed { .. } => "order.failed",
-            Self::Cancelled { .. } => "order.cancelled",
-            Self::Shipped { .. } => "order.shipped",
-            Self::Captured { .. } => "order.payment_captured",
-            Self::Refunded { .. } => "order.payment_refunded",
-            Self::Voided { .. } => "order.payment_voided",
-            Self::PaymentLate { .. } => "order.payment_late",
-        }
-    }
-    fn subject(&self) -> Uuid {
-        match self {
-            Self::Placed { order_id, .. }
-            | Self::Failed { order_id }
-            | Self::Cancelled { order_id, .. }
-            | Self::Captured { order_id, .. }
-            | Self::Refunded { order_id, .. }
-            | Self::Voided { order_id }
-            | Self::PaymentLate { order_id }
-            | Self::Shipped { order_id } => *order_id.uuid(),
-        }
+kernel::events! {
+    /// Told of orders. Who bought and where it goes is not told: who may see it asks for the order.
+    pub enum OrderEvent of "orders" {
+        /// A checkout succeeded: the stock is the order's, and its money is secured where its provider secures any.
+        "order.placed" 1 => Placed of order_id: OrderId { number: i64, user_id: Option<UserId>, total: Money },
+        /// An attempt that came to nothing; its reservation is released and its payment void.
+        "order.failed" 1 => Failed of order_id: OrderId {},
+        /// It will not be sent; its stock is free again and its money on the way back.
+        "order.cancelled" 1 => Cancelled of order_id: OrderId { reason: Option<String> },
+        /// It is on its way to the buyer.
+        "order.shipped" 1 => Shipped of order_id: OrderId {},
+        /// Money came to the shop.
+        "order.payment_captured" 1 => Captured of order_id: OrderId { amount: Money },
+        /// Money went back.
+        "order.payment_refunded" 1 => Refunded of order_id: OrderId { amount: Money },
+        /// What was secured is not any more.
+        "order.payment_voided" 1 => Voided of order_id: OrderId {},
+        /// Money came for an order that had failed by then; it was given back. Somebody may want to look.
+        "order.payment_late" 1 => PaymentLate of order_id: OrderId {},
     }
 }

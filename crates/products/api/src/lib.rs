@@ -1,8 +1,7 @@
 //! What others may ask of products, and hear from it.
-use kernel::{Call, CallError, Currency, Event, Id, Key, Keyed, Kind, Minor, Money, contract};
-use serde::Serialize;
+use kernel::{Call, CallError, Currency, Id, Key, Keyed, Kind, Minor, Money, contract};
+use serde::{Deserialize, Serialize};
 use std::{convert::Infallible, time::Duration};
-use uuid::Uuid;
 
 /// What a shop shows.
 #[derive(Debug)]
@@ -241,76 +240,34 @@ pub enum HoldingsError {
     OutOfRange,
 }
 
-/// Told of products.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-pub enum ProductEvent {
-    Created { product_id: ProductId },
-    Updated { product_id: ProductId, version: i64 },
-    Archived { product_id: ProductId, version: i64 },
-}
-
-impl Event for ProductEvent {
-    fn kind(&self) -> &'static str {
-        match self {
-            Self::Created { .. } => "product.created",
-            Self::Updated { .. } => "product.updated",
-            Self::Archived { .. } => "product.archived",
-        }
-    }
-    fn subject(&self) -> Uuid {
-        match self {
-            Self::Created { product_id } | Self::Updated { product_id, .. } | Self::Archived { product_id, .. } => {
-                *product_id.uuid()
-            }
-        }
+kernel::events! {
+    /// Told of products.
+    pub enum ProductEvent of "products" {
+        /// It is in the catalogue, be it as a draft.
+        "product.created" 1 => Created of product_id: ProductId {},
+        /// It, or one of its variants, changed.
+        "product.updated" 1 => Updated of product_id: ProductId { version: i64 },
+        /// It is not for sale any more.
+        "product.archived" 1 => Archived of product_id: ProductId { version: i64 },
     }
 }
 
-/// Told of stock.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-pub enum StockEvent {
-    /// Counted or adjusted by staff, or received with an import.
-    Changed {
-        variant_id: VariantId,
-        on_hand: i64,
-        reserved: i64,
-    },
-    Reserved {
-        reservation_id: ReservationId,
-        lines: Vec<StockLine>,
-    },
-    /// Freed again, by its owner or by time.
-    Released {
-        reservation_id: ReservationId,
-    },
-    Shipped {
-        reservation_id: ReservationId,
-    },
+kernel::events! {
+    /// Told of stock.
+    pub enum StockEvent of "products" {
+        /// Counted or adjusted by staff, or received with an import.
+        "stock.changed" 1 => Changed of variant_id: VariantId { on_hand: i64, reserved: i64 },
+        /// Held for an attempt to buy.
+        "stock.reserved" 1 => Reserved of reservation_id: ReservationId { lines: Vec<StockLine> },
+        /// Freed again, by its owner or by time.
+        "stock.released" 1 => Released of reservation_id: ReservationId {},
+        /// It left the shop.
+        "stock.shipped" 1 => Shipped of reservation_id: ReservationId {},
+    }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct StockLine {
     pub variant_id: VariantId,
     pub quantity: i64,
-}
-
-impl Event for StockEvent {
-    fn kind(&self) -> &'static str {
-        match self {
-            Self::Changed { .. } => "stock.changed",
-            Self::Reserved { .. } => "stock.reserved",
-            Self::Released { .. } => "stock.released",
-            Self::Shipped { .. } => "stock.shipped",
-        }
-    }
-    fn subject(&self) -> Uuid {
-        match self {
-            Self::Changed { variant_id, .. } => *variant_id.uuid(),
-            Self::Reserved { reservation_id, .. }
-            | Self::Released { reservation_id }
-            | Self::Shipped { reservation_id } => *reservation_id.uuid(),
-        }
-    }
 }

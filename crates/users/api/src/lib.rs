@@ -1,8 +1,6 @@
 //! What others may ask of users, and hear from it.
-use kernel::{Call, CallError, Event, Id, Kind, contract};
-use serde::Serialize;
+use kernel::{Call, CallError, Id, Kind, contract};
 use std::convert::Infallible;
-use uuid::Uuid;
 
 /// A person with an account.
 #[derive(Debug)]
@@ -53,26 +51,14 @@ pub enum AccountsError {
     TooMany,
 }
 
-/// Told by users. Names and addresses are not told: who may see them asks [`Accounts`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-pub enum UserEvent {
-    Registered { user_id: UserId },
-    Updated { user_id: UserId },
-    Deleted { user_id: UserId },
-}
-
-impl Event for UserEvent {
-    fn kind(&self) -> &'static str {
-        match self {
-            Self::Registered { .. } => "user.registered",
-            Self::Updated { .. } => "user.updated",
-            Self::Deleted { .. } => "user.deleted",
-        }
-    }
-    fn subject(&self) -> Uuid {
-        match self {
-            Self::Registered { user_id } | Self::Updated { user_id } | Self::Deleted { user_id } => *user_id.uuid(),
-        }
+kernel::events! {
+    /// Told by users. Names and addresses are not told: who may see them asks [`Accounts`].
+    pub enum UserEvent of "users" {
+        /// Somebody has an account now.
+        "user.registered" 1 => Registered of user_id: UserId {},
+        /// Their name, email address, password or roles changed.
+        "user.updated" 1 => Updated of user_id: UserId {},
+        /// The account is gone, with its addresses and sessions. Whoever keeps something of this user forgets who it was.
+        "user.deleted" 1 => Deleted of user_id: UserId {},
     }
 }
