@@ -12,6 +12,7 @@ mod event;
 mod ids;
 mod method;
 mod money;
+mod secret;
 pub mod token;
 
 pub use address::Address;
@@ -28,3 +29,4 @@ pub use event::{BadEvent, Event, EventKind};
 pub use ids::{BadId, Id, Key, Kind, type_id};
 pub use method::{Contract, Each, Effect, Handle, Invoke, Keyed, Method, Needs, Outcome, Spec, To, Via, Visit};
 pub use money::{BadCurrency, BadMoney, Currency, Minor, Money};
+pub use secret::Secret;
