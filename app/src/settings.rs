@@ -1,6 +1,7 @@
 //! The settings of the whole shop: a section a concern, read by the crate that owns it. One file serves every process
 //! of a shop: `--only` says which modules a process is about.
 mod calls;
+mod events;
 mod here;
 mod module;
 mod modules;
@@ -8,6 +9,7 @@ mod place;
 
 use calls::CallSettings;
 use database::Location;
+pub(crate) use events::{BrokerName, EventSettings};
 use host::{GrpcSettings, HttpSettings, LogSettings, Masked, Problems, Source, Tree};
 pub(crate) use module::{ModuleName, listed};
 pub(crate) use modules::{Modules, Placed};
@@ -33,6 +35,7 @@ pub(crate) struct Settings {
     pub here: BTreeSet<ModuleName>,
     pub grpc: GrpcSettings,
     pub calls: CallSettings,
+    pub events: EventSettings,
     #[cfg(feature = "users")]
     pub users: users::Settings,
     #[cfg(feature = "products")]
@@ -123,6 +126,7 @@ impl Settings {
             .take::<modules::Written>("modules")
             .and_then(|written| written.parse(plaintext, &mut |problem| tree.complain(problem)));
         let calls = checked(tree, "calls", CallSettings::problems);
+        let events = checked(tree, "events", EventSettings::problems);
         #[cfg(feature = "users")]
         let users = tree.take("users");
         #[cfg(feature = "products")]
@@ -155,6 +159,7 @@ impl Settings {
             here: BTreeSet::new(),
             grpc: grpc?,
             calls: calls?,
+            events: events?,
             #[cfg(feature = "users")]
             users: users?,
             #[cfg(feature = "products")]

@@ -5,6 +5,7 @@ use database::{Location, Migrations};
 use web::Route;
 
 pub(crate) mod alone;
+mod events;
 mod open;
 mod wiring;
 

@@ -1,6 +1,8 @@
 //! The one place that wires implementations: databases, domains, and the handles between them.
 use super::{
-    Domain, alone, domains, prepare, up_to_date,
+    Domain, alone, domains,
+    events::{self, Party},
+    prepare, up_to_date,
     wiring::{Here, Purpose, Wiring},
 };
 use crate::settings::{ModuleName, Settings};
@@ -10,6 +12,7 @@ use host::{Grpc, KeyRing, Neighbour};
 use kernel::Check;
 #[cfg(feature = "orders")]
 use kernel::{Call, Principal, Trace};
+use messaging::Listener;
 use orders_api::OrderHistory;
 use products_api::{Catalogue, Stock};
 use std::{sync::Arc, time::Duration};
@@ -37,6 +40,8 @@ pub(crate) struct Shop {
 #[derive(Default)]
 struct Opened {
     modules: Vec<Module>,
+    /// Who tells and hears events.
+    parties: Vec<Party>,
     tokens: Here<dyn Tokens>,
     accounts: Here<dyn Accounts>,
     catalogue: Here<dyn Catalogue>,
@@ -60,7 +65,8 @@ pub(crate) async fn open(settings: &Settings) -> Result<Shop, String> {
     let lock = lock(settings)?;
     prepare(settings)?;
     let wiring = Wiring::new(settings)?;
-    let opened = Opened::all(&wiring).await?;
+    let mut opened = Opened::all(&wiring).await?;
+    events::attach(&wiring, std::mem::take(&mut opened.parties), &mut opened.modules).await?;
     let first = settings.here.first().ok_or("no module is to be served here")?;
     let tokens = wiring.handle::<_, users_remote::Wire>(*first, ModuleName::Users, &opened.tokens)?;
     let verify: Arc<dyn Verify> = KeyRing::open(tokens, Arc::clone(&wiring.clock));
@@ -152,6 +158,7 @@ impl Opened {
     #[cfg(feature = "users")]
     async fn users(&mut self, wiring: &Wiring<'_>) -> Result<(), String> {
         let database = database(wiring, ModuleName::Users)?;
+        self.party(ModuleName::Users, &database, Listener::default());
         let (clock, settings) = (Arc::clone(&wiring.clock), wiring.settings.users.clone());
         let users = match wiring.purpose {
             Purpose::Serve => users::Users::open(database, clock, settings).await.map_err(|error| error.to_string())?,
@@ -167,6 +174,7 @@ impl Opened {
     #[cfg(feature = "products")]
     async fn products(&mut self, wiring: &Wiring<'_>) -> Result<(), String> {
         let (database, settings) = (database(wiring, ModuleName::Products)?, wiring.settings);
+        self.party(ModuleName::Products, &database, Listener::default());
         let (clock, uploads) = (Arc::clone(&wiring.clock), settings.data_dir.join("uploads"));
         let choices = settings.products.clone();
         let products = match wiring.purpose {
@@ -195,8 +203,9 @@ impl Opened {
             shipping: wiring.settings.shipping.clone(),
             checkout: wiring.settings.checkout.clone(),
         };
-        let clock = Arc::clone(&wiring.clock);
-        let orders = orders::Orders::open(database(wiring, me)?, clock, neighbours, choices).await?;
+        let (clock, database) = (Arc::clone(&wiring.clock), database(wiring, me)?);
+        self.party(me, &database, Listener::default());
+        let orders = orders::Orders::open(database, clock, neighbours, choices).await?;
         self.history = wiring.serve(me, "OrderHistory", orders.history());
         self.modules.push(orders.module());
         self.orders = Some(orders);
@@ -223,6 +232,11 @@ impl Opened {
         );
         self.modules.push(storefront.module());
         Ok(())
+    }
+
+    #[cfg(any(feature = "users", feature = "products", feature = "orders"))]
+    fn party(&mut self, module: ModuleName, db: &Database, listener: Listener) {
+        self.parties.push(Party { module, db: db.clone(), listener });
     }
 
     /// What is here, as neighbours reach it.
