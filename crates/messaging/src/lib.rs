@@ -6,7 +6,9 @@
 mod broker;
 mod envelope;
 mod listener;
+mod settings;
 
 pub use broker::{Batch, Broker, BrokerError, Group, Heard, Subscription};
 pub use envelope::{Envelope, EventId, MediaType, SpecVersion};
 pub use listener::{Listener, NotHandled};
+pub use settings::{KafkaSettings, NatsSettings, SaslMechanism, SaslSettings, TlsSettings, open_kafka, open_nats};
