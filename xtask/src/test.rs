@@ -212,7 +212,8 @@ fn steps(product: &Package, arguments: &Arguments) -> Result<Vec<Step>> {
 /// One process on either database; several on PostgreSQL, since what differs between databases differs there too.
 fn places() -> impl Iterator<Item = (Part, On)> {
     let single = [(Part::Sqlite, "sqlite"), (Part::Postgres, "postgres")];
-    let single = single.into_iter().map(|(part, database)| (part, On { database, topology: Topology::Single, broker: None }));
+    let single =
+        single.into_iter().map(|(part, database)| (part, On { database, topology: Topology::Single, broker: None }));
     let others = Topology::ALL.into_iter().filter(|topology| *topology != Topology::Single);
     single.chain(others.map(|topology| (Part::Postgres, On { database: "postgres", topology, broker: None })))
 }
