@@ -5,11 +5,11 @@
 use crate::{
     build,
     error::{Context, Result},
-    servers::{self, Postgres},
+    servers::{self, Brokers, Postgres},
     workspace::Workspace,
 };
 use clap::ValueEnum;
-use launch::{Databases, Domain, Errors, Fleet, Plan, Topology, Wanted};
+use launch::{Broker, Databases, Domain, Errors, Fleet, Plan, Topology, Wanted};
 use std::{
     io::{IsTerminal, Write},
     net::SocketAddr,
@@ -21,7 +21,7 @@ use tokio::{task::spawn_blocking, time::sleep};
 
 const ADMIN: (&str, &str) = ("admin@shop.example", "admin of the trial");
 /// Cyan, green, yellow, magenta, blue, red: told apart on light and dark.
-const COLOURS: [u8; 6] = [36, 32, 33, 35, 34, 31];
+const COLOURS: [u8; 7] = [36, 32, 33, 35, 96, 34, 31];
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -49,7 +49,7 @@ pub(crate) async fn run(workspace: &Workspace, arguments: Arguments) -> Result<(
     let binary = build::product(workspace, &profile).await?;
     let nginx = (topology != Topology::Single).then(|| servers::nginx(workspace)).transpose()?;
     // Declared before the shop, so gone after it.
-    let (postgres, folder);
+    let (postgres, nats, folder);
     let databases = match database {
         Database::Sqlite => Databases::Files,
         Database::Postgres => {
@@ -58,6 +58,13 @@ pub(crate) async fn run(workspace: &Workspace, arguments: Arguments) -> Result<(
             located(&names, |name| postgres.url(name))
         }
     };
+    // Several processes hear each other over a broker.
+    let broker = if topology == Topology::Single {
+        Broker::InProcess
+    } else {
+        nats = Brokers::nats(workspace)?;
+        nats.broker("cleave")
+    };
     folder = TempDir::with_prefix("cleave-up-").context("cannot make a folder for the shop")?;
     let started = Instant::now();
     let wanted = Wanted {
@@ -65,6 +72,7 @@ pub(crate) async fn run(workspace: &Workspace, arguments: Arguments) -> Result<(
         binary,
         folder: folder.path().to_owned(),
         databases,
+        broker,
         env: vec![("CLEAVE__PAYMENTS__PROVIDERS".into(), "manual,test".into())],
         nginx,
         listen: Some(listen),
@@ -120,7 +128,7 @@ fn prefix(name: &str, coloured: bool) -> String {
     if !coloured {
         return padded;
     }
-    let all = ["users", "products", "orders", "storefront", "gateway"];
+    let all = ["users", "products", "orders", "webhooks", "storefront", "gateway"];
     let colour = all.iter().position(|one| *one == name).unwrap_or(all.len());
     format!("\x1b[{}m{padded}\x1b[0m", COLOURS[colour])
 }
@@ -146,8 +154,10 @@ mod tests {
     fn a_line_says_whose_it_is() {
         assert_eq!(prefix("orders", false), "orders     | ");
         let coloured: std::collections::BTreeSet<_> =
-            ["users", "products", "orders", "storefront", "gateway", "rest"].map(|name| prefix(name, true)).into();
-        assert_eq!(coloured.len(), 6);
+            ["users", "products", "orders", "webhooks", "storefront", "gateway", "rest"]
+                .map(|name| prefix(name, true))
+                .into();
+        assert_eq!(coloured.len(), 7);
         assert!(prefix("users", true).ends_with("\x1b[0m"));
     }
 

@@ -2,7 +2,7 @@
 //!
 //! All are told the same of the whole shop (certificates, databases, where each domain's routes are) and what differs by
 //! nature: their own data and addresses, and for a domain that shares a process that it is local there.
-use crate::{Domain, Errors, Failed, Module, Result, Topology, ports::Ports};
+use crate::{Broker, Domain, Errors, Failed, Module, Result, Topology, ports::Ports};
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
@@ -19,6 +19,7 @@ pub struct Wanted {
     /// Everything that belongs to this shop lies in it: data, certificates, the gateway's files.
     pub folder: PathBuf,
     pub databases: Databases,
+    pub broker: Broker,
     /// Settings of every process, such as `("CLEAVE__LOG__FILTER", "warn")`.
     pub env: Vec<(String, String)>,
     /// The program; for every topology but `single`.
@@ -191,6 +192,7 @@ impl Plan {
             Databases::Shared(url) => say("DATABASE__URL".into(), url.clone()),
             Databases::Own(urls) => urls.iter().for_each(|(domain, url)| say(module(*domain, "DATABASE"), url.clone())),
         }
+        self.wanted.broker.settings().into_iter().for_each(|(name, value)| say(format!("EVENTS__{name}"), value));
         if self.gateway.is_some() {
             say("HTTP__TRUSTED_PROXIES".into(), "127.0.0.1".into());
             if self.wanted.plaintext {
@@ -270,10 +272,11 @@ mod tests {
     #[test]
     fn a_split_shop_is_told_the_same_everywhere_but_its_own_addresses() {
         let plan = plan(Topology::Split);
-        let mut all: Vec<_> = ["users", "products", "orders", "storefront"].map(|name| told(&plan, name)).into();
+        let mut all: Vec<_> =
+            ["users", "products", "orders", "webhooks", "storefront"].map(|name| told(&plan, name)).into();
         let grpc = format!("https://{}", plan.grpc(Domain::Products).unwrap());
         assert!(all.iter().all(|told| told["CLEAVE__MODULES__PRODUCTS__PLACE"] == grpc));
-        assert!(!all[3].contains_key("CLEAVE__GRPC__LISTEN"), "nobody calls the storefront");
+        assert!(!all[4].contains_key("CLEAVE__GRPC__LISTEN"), "nobody calls the storefront");
         assert_eq!(all[1]["CLEAVE__DATA_DIR"], "/shop/data/products");
         for told in &mut all {
             for own in ["DATA_DIR", "HTTP__LISTEN", "HTTP__INTERNAL_LISTEN", "GRPC__LISTEN"] {
