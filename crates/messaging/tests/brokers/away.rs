@@ -8,13 +8,13 @@ use std::{
 };
 
 /// What a test does to a server.
-pub trait Server {
+pub(crate) trait Server {
     fn goes(&mut self);
     fn comes_back(&mut self);
 }
 
 /// The server is away when the shop starts.
-pub async fn comes_and_goes(place: Place, mut server: impl Server) {
+pub(crate) async fn comes_and_goes(place: Place, mut server: impl Server) {
     let sent = events(&["order_a", "order_b"], 20);
     let broker = place.open().await;
     fails(broker.ping()).await;
@@ -47,7 +47,7 @@ async fn heard_again(broker: &Arc<dyn Broker>, after: Option<u64>, count: usize)
 }
 
 /// Soon enough, and it says why.
-pub async fn fails<T>(doing: impl Future<Output = Result<T, BrokerError>>) -> BrokerError {
+pub(crate) async fn fails<T>(doing: impl Future<Output = Result<T, BrokerError>>) -> BrokerError {
     let done = tokio::time::timeout(Duration::from_secs(15), doing).await.expect("an error in bounded time");
     let error = done.err().expect("nobody is there");
     assert!(!error.why.is_empty());
@@ -55,7 +55,10 @@ pub async fn fails<T>(doing: impl Future<Output = Result<T, BrokerError>>) -> Br
 }
 
 /// As a relay and a consumer do: again and again.
-pub async fn in_time<T, F: Future<Output = Result<T, BrokerError>>>(what: &str, mut doing: impl FnMut() -> F) -> T {
+pub(crate) async fn in_time<T, F: Future<Output = Result<T, BrokerError>>>(
+    what: &str,
+    mut doing: impl FnMut() -> F,
+) -> T {
     let began = Instant::now();
     loop {
         match doing().await {
@@ -65,7 +68,7 @@ pub async fn in_time<T, F: Future<Output = Result<T, BrokerError>>>(what: &str, 
     }
 }
 
-pub async fn subscribed(broker: &Arc<dyn Broker>, group: Group) -> Box<dyn Subscription> {
+pub(crate) async fn subscribed(broker: &Arc<dyn Broker>, group: Group) -> Box<dyn Subscription> {
     in_time("subscribe", || broker.subscribe(&group)).await
 }
 

@@ -4,7 +4,7 @@ use messaging::{Group, Heard};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-pub async fn heard_in_the_order_of_each_subject(place: Place) {
+pub(crate) async fn heard_in_the_order_of_each_subject(place: Place) {
     let broker = place.open().await;
     broker.ping().await.unwrap();
     let sent = events(&["order_a", "order_b", "order_c", "order_d", "order_e"], 40);
@@ -19,7 +19,7 @@ pub async fn heard_in_the_order_of_each_subject(place: Place) {
     same_order(&came.events, &sent);
 }
 
-pub async fn published_twice_keeps_the_order(place: Place) {
+pub(crate) async fn published_twice_keeps_the_order(place: Place) {
     let broker = place.open().await;
     let sent = events(&["order_a", "order_b"], 10);
     broker.publish(&sent[..14]).await.unwrap();
@@ -35,7 +35,7 @@ pub async fn published_twice_keeps_the_order(place: Place) {
     }
 }
 
-pub async fn unacknowledged_comes_again(place: Place) {
+pub(crate) async fn unacknowledged_comes_again(place: Place) {
     let broker = place.open().await;
     let sent = events(&["order_a"], 10);
     broker.publish(&sent).await.unwrap();
@@ -51,7 +51,7 @@ pub async fn unacknowledged_comes_again(place: Place) {
     }
 }
 
-pub async fn taken_over_without_a_gap(place: Place) {
+pub(crate) async fn taken_over_without_a_gap(place: Place) {
     let broker = place.open().await;
     let sent = events(&["order_a", "order_b", "order_c"], 10);
     broker.publish(&sent).await.unwrap();
@@ -78,7 +78,7 @@ pub async fn taken_over_without_a_gap(place: Place) {
     }
 }
 
-pub async fn groups_are_independent(place: Place) {
+pub(crate) async fn groups_are_independent(place: Place) {
     let broker = place.open().await;
     let mut early = broker.subscribe(&group("stock", None)).await.unwrap();
     let sent = events(&["order_a"], 5);
@@ -93,7 +93,7 @@ pub async fn groups_are_independent(place: Place) {
     assert_eq!(hear(&mut *late, 3, true).await.events, more);
 }
 
-pub async fn kinds_are_filtered(place: Place) {
+pub(crate) async fn kinds_are_filtered(place: Place) {
     let broker = place.open().await;
     let sent = [
         event(ORDERS, "order.placed", "order_a", 0),
@@ -115,7 +115,7 @@ pub async fn kinds_are_filtered(place: Place) {
     assert_eq!(hear(&mut *one, 1, true).await.events, sent[2..3]);
 }
 
-pub async fn what_arrives_is_what_was_sent(place: Place) {
+pub(crate) async fn what_arrives_is_what_was_sent(place: Place) {
     let broker = place.open().await;
     let mut sent = event(ORDERS, "order.placed", "order_a", 0);
     sent.data = json!({
@@ -130,7 +130,7 @@ pub async fn what_arrives_is_what_was_sent(place: Place) {
     assert!(matches!(value(&sent), Value::Object(members) if members.len() == 10));
 }
 
-pub async fn nobody_who_lets_go_loses_anything(place: Place) {
+pub(crate) async fn nobody_who_lets_go_loses_anything(place: Place) {
     let broker = place.open().await;
     let mut subscription = broker.subscribe(&group("stock", None)).await.unwrap();
     let sent = events(&["order_a"], 50);
@@ -151,7 +151,7 @@ pub async fn nobody_who_lets_go_loses_anything(place: Place) {
     assert_eq!(came, sent);
 }
 
-pub async fn what_is_no_event_is_passed_over(place: Place) {
+pub(crate) async fn what_is_no_event_is_passed_over(place: Place) {
     let broker = place.open().await;
     let first = event(ORDERS, "order.placed", "order_a", 0);
     let last = event(ORDERS, "order.placed", "order_a", 1);

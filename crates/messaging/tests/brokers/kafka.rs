@@ -20,7 +20,7 @@ use tempfile::TempDir;
 use testkit::Proxy;
 
 /// Publishes what is none of ours, where the subject's events are.
-pub async fn say(settings: &KafkaSettings, domain: &str, subject: &str, text: &str) {
+pub(crate) async fn say(settings: &KafkaSettings, domain: &str, subject: &str, text: &str) {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", settings.servers.join(",")).set("partitioner", "murmur2_random");
     let producer: FutureProducer = config.create().unwrap();

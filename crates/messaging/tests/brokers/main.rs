@@ -1,6 +1,8 @@
 //! What every broker keeps to, and what each does in its own trouble.
 //!
 //! The bodies in `every` know a broker by its trait only. Servers are real; `cargo xtask test` starts them.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod away;
 mod every;
 mod kafka;

@@ -10,7 +10,7 @@ use std::{fs, path::Path};
 use tempfile::TempDir;
 
 /// Publishes what is none of ours.
-pub async fn say(settings: &NatsSettings, subject: &str, text: &'static str) {
+pub(crate) async fn say(settings: &NatsSettings, subject: &str, text: &'static str) {
     let client = async_nats::connect(&settings.servers[..]).await.unwrap();
     let context = async_nats::jetstream::new(client);
     context.publish(format!("{}.{subject}", settings.prefix), text.into()).await.unwrap().await.unwrap();

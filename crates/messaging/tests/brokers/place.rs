@@ -12,33 +12,33 @@ use std::{
 };
 
 /// For as long as anything may take: a group's first coming together takes seconds.
-pub const PATIENCE: Duration = Duration::from_secs(30);
-pub const ORDERS: &str = "orders";
-pub const PRODUCTS: &str = "products";
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const ORDERS: &str = "orders";
+pub(crate) const PRODUCTS: &str = "products";
 
 #[derive(Clone)]
-pub enum Place {
+pub(crate) enum Place {
     Nats(NatsSettings),
     Kafka(KafkaSettings),
 }
 
-pub fn variable(name: &str) -> String {
+pub(crate) fn variable(name: &str) -> String {
     env::var(name)
         .unwrap_or_else(|_| panic!("{name} says where a broker is; `cargo xtask test` starts one and sets it"))
 }
 
-pub fn nats() -> Place {
+pub(crate) fn nats() -> Place {
     Place::Nats(nats_at(variable("CLEAVE_TEST_NATS")))
 }
-pub fn kafka() -> Place {
+pub(crate) fn kafka() -> Place {
     Place::Kafka(kafka_at(variable("CLEAVE_TEST_KAFKA")))
 }
 
-pub fn nats_at(server: String) -> NatsSettings {
+pub(crate) fn nats_at(server: String) -> NatsSettings {
     let name = testkit::unique("shop");
     NatsSettings { servers: vec![server], stream: name.clone(), prefix: name, timeout_seconds: 1, ..Default::default() }
 }
-pub fn kafka_at(server: String) -> KafkaSettings {
+pub(crate) fn kafka_at(server: String) -> KafkaSettings {
     KafkaSettings {
         servers: vec![server],
         prefix: testkit::unique("shop"),
@@ -52,7 +52,7 @@ pub fn kafka_at(server: String) -> KafkaSettings {
 
 impl Place {
     /// As one more process of the shop opens it.
-    pub async fn open(&self) -> Arc<dyn Broker> {
+    pub(crate) async fn open(&self) -> Arc<dyn Broker> {
         match self {
             Self::Nats(settings) => open_nats(settings).await,
             Self::Kafka(settings) => open_kafka(settings).await,
@@ -60,17 +60,17 @@ impl Place {
         .expect("the settings are good")
     }
     /// Whether an event that is published again is known by its id.
-    pub fn knows_ids(&self) -> bool {
+    pub(crate) fn knows_ids(&self) -> bool {
         matches!(self, Self::Nats(_))
     }
 }
 
-pub fn group(name: &'static str, after: Option<u64>) -> Group {
+pub(crate) fn group(name: &'static str, after: Option<u64>) -> Group {
     let kinds = vec![Heard { domain: ORDERS, kind: "order.placed" }, Heard { domain: ORDERS, kind: "order.cancelled" }];
     Group { name, kinds, after }
 }
 
-pub fn event(domain: &str, kind: &str, subject: &str, number: usize) -> Envelope {
+pub(crate) fn event(domain: &str, kind: &str, subject: &str, number: usize) -> Envelope {
     Envelope {
         specversion: SpecVersion::V1,
         id: EventId::new(),
@@ -85,20 +85,20 @@ pub fn event(domain: &str, kind: &str, subject: &str, number: usize) -> Envelope
     }
 }
 /// So many of each of these subjects, taking turns.
-pub fn events(subjects: &[&str], each: usize) -> Vec<Envelope> {
+pub(crate) fn events(subjects: &[&str], each: usize) -> Vec<Envelope> {
     let numbers = 0..each;
     numbers.flat_map(|n| subjects.iter().map(move |subject| event(ORDERS, "order.placed", subject, n))).collect()
 }
 
 /// What came, and where the last of it stands.
 #[derive(Default)]
-pub struct Came {
-    pub events: Vec<Envelope>,
-    pub position: Option<u64>,
+pub(crate) struct Came {
+    pub(crate) events: Vec<Envelope>,
+    pub(crate) position: Option<u64>,
 }
 
 /// Hears until this many different events came; acknowledges what it hears, when told to.
-pub async fn hear(subscription: &mut dyn Subscription, count: usize, acknowledges: bool) -> Came {
+pub(crate) async fn hear(subscription: &mut dyn Subscription, count: usize, acknowledges: bool) -> Came {
     let (mut came, began) = (Came::default(), Instant::now());
     while firsts(&came.events).len() < count {
         assert!(began.elapsed() < PATIENCE, "{} of {count} came", came.events.len());
@@ -117,13 +117,16 @@ pub async fn hear(subscription: &mut dyn Subscription, count: usize, acknowledge
 }
 
 /// As an inbox keeps them: by their ids, each once.
-pub fn firsts(events: &[Envelope]) -> Vec<&Envelope> {
+pub(crate) fn firsts(events: &[Envelope]) -> Vec<&Envelope> {
     let mut seen = std::collections::HashSet::new();
     events.iter().filter(|event| seen.insert(event.id)).collect()
 }
 
 /// Each subject's events are the same ones in the same order.
-pub fn same_order<'a>(came: impl IntoIterator<Item = &'a Envelope>, sent: impl IntoIterator<Item = &'a Envelope>) {
+pub(crate) fn same_order<'a>(
+    came: impl IntoIterator<Item = &'a Envelope>,
+    sent: impl IntoIterator<Item = &'a Envelope>,
+) {
     let by_subject = |events: &mut dyn Iterator<Item = &'a Envelope>| {
         let mut subjects = std::collections::BTreeMap::<&str, Vec<&Envelope>>::new();
         events.for_each(|event| subjects.entry(&event.subject).or_default().push(event));
