@@ -46,6 +46,8 @@ pub(crate) struct Settings {
     pub checkout: orders::CheckoutSettings,
     #[cfg(feature = "orders")]
     pub shipping: orders::ShippingSettings,
+    #[cfg(feature = "webhooks")]
+    pub webhooks: webhooks::Settings,
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -135,11 +137,14 @@ impl Settings {
             checked(tree, "checkout", orders::CheckoutSettings::problems),
             checked(tree, "shipping", orders::ShippingSettings::problems),
         );
+        #[cfg(feature = "webhooks")]
+        let webhooks = tree.take("webhooks");
         // A shop's one file also serves a build with fewer domains.
         for (built_in, sections) in [
             (cfg!(feature = "users"), &["users"][..]),
             (cfg!(feature = "products"), &["products"]),
             (cfg!(feature = "orders"), &["payments", "checkout", "shipping"]),
+            (cfg!(feature = "webhooks"), &["webhooks"]),
         ] {
             if !built_in {
                 sections.iter().for_each(|name| drop(tree.take::<serde_json::Value>(name)));
@@ -165,6 +170,8 @@ impl Settings {
             checkout: checkout?,
             #[cfg(feature = "orders")]
             shipping: shipping?,
+            #[cfg(feature = "webhooks")]
+            webhooks: webhooks?,
         })
     }
 

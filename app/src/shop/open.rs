@@ -53,6 +53,8 @@ struct Opened {
     products: Option<products::Products>,
     #[cfg(feature = "orders")]
     orders: Option<orders::Orders>,
+    #[cfg(feature = "webhooks")]
+    webhooks: Option<webhooks::Webhooks>,
 }
 
 /// What an audit's questions to neighbours may take: a large shop's are many.
@@ -108,9 +110,17 @@ impl Opened {
                 ModuleName::Products => opened.products(wiring).await?,
                 #[cfg(feature = "orders")]
                 ModuleName::Orders => opened.orders(wiring).await?,
+                #[cfg(feature = "webhooks")]
+                ModuleName::Webhooks => opened.webhooks(wiring).await?,
                 #[cfg(feature = "storefront")]
                 ModuleName::Storefront => opened.storefront(wiring)?,
-                #[cfg(not(all(feature = "users", feature = "products", feature = "orders", feature = "storefront")))]
+                #[cfg(not(all(
+                    feature = "users",
+                    feature = "products",
+                    feature = "orders",
+                    feature = "webhooks",
+                    feature = "storefront"
+                )))]
                 _ => return Err(format!("this build has no {module}")),
             }
         }
@@ -119,7 +129,7 @@ impl Opened {
 
     /// In the order of the modules.
     #[cfg_attr(
-        not(any(feature = "products", feature = "orders")),
+        not(any(feature = "products", feature = "orders", feature = "webhooks")),
         expect(unused_variables, reason = "nothing of users is under way for longer than a transaction")
     )]
     async fn audit(&self, at_rest: bool) -> Result<Vec<Check>, String> {
@@ -137,6 +147,10 @@ impl Opened {
             let call = Call::begin(Principal::Anonymous, Trace(0), AUDIT);
             let failed = |error| format!("orders, or products, which it asks: {error}");
             checks.extend(orders.audit(&call, at_rest).await.map_err(failed)?);
+        }
+        #[cfg(feature = "webhooks")]
+        if let Some(webhooks) = &self.webhooks {
+            checks.extend(webhooks.audit(at_rest).await.map_err(|error| format!("webhooks: {error}"))?);
         }
         Ok(checks)
     }
@@ -198,6 +212,17 @@ impl Opened {
         Ok(())
     }
 
+    #[cfg(feature = "webhooks")]
+    async fn webhooks(&mut self, wiring: &Wiring<'_>) -> Result<(), String> {
+        let (database, clock) = (database(wiring, ModuleName::Webhooks)?, Arc::clone(&wiring.clock));
+        let settings = wiring.settings.webhooks.clone();
+        let webhooks = webhooks::Webhooks::open(database.clone(), clock, events::catalogue(), settings).await?;
+        self.party(ModuleName::Webhooks, &database, webhooks.listener());
+        self.modules.push(webhooks.module());
+        self.webhooks = Some(webhooks);
+        Ok(())
+    }
+
     #[cfg(feature = "storefront")]
     fn storefront(&mut self, wiring: &Wiring<'_>) -> Result<(), String> {
         let me = ModuleName::Storefront;
@@ -210,7 +235,7 @@ impl Opened {
         Ok(())
     }
 
-    #[cfg(any(feature = "users", feature = "products", feature = "orders"))]
+    #[cfg(any(feature = "users", feature = "products", feature = "orders", feature = "webhooks"))]
     fn party(&mut self, module: ModuleName, db: &Database, listener: Listener) {
         self.parties.push(Party { module, db: db.clone(), listener });
     }
@@ -227,7 +252,7 @@ impl Opened {
     }
 }
 
-#[cfg(any(feature = "users", feature = "products", feature = "orders"))]
+#[cfg(any(feature = "users", feature = "products", feature = "orders", feature = "webhooks"))]
 fn database(wiring: &Wiring<'_>, module: ModuleName) -> Result<Database, String> {
     let all = domains(wiring.settings);
     let domain: Option<&Domain> = all.iter().find(|domain| domain.name == module.as_str());
