@@ -29,11 +29,26 @@ pub struct Settings {
     pub currency: Currency,
     /// Seconds between two looks for reservations that are past their time.
     pub sweep_seconds: u64,
+    /// So many pieces of a variant, or fewer, are told as low stock; 0 tells nothing.
+    pub low_stock: i64,
+    /// What becomes of a review that somebody writes.
+    pub reviews: Reviews,
+}
+
+/// What becomes of a review that somebody writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reviews {
+    /// Staff looks at it before others see it.
+    #[default]
+    Moderated,
+    /// It is published at once.
+    Open,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { currency: Currency::EUR, sweep_seconds: 5 }
+        Self { currency: Currency::EUR, sweep_seconds: 5, low_stock: 5, reviews: Reviews::default() }
     }
 }
 

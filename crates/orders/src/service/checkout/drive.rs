@@ -6,7 +6,7 @@ use super::{Attempt, By, CheckoutError, Met, Terms, book, meet};
 use crate::{
     domain::{
         cart::{CartId, CartLine},
-        order::{FullOrder, Order, PaymentStatus, Status},
+        order::{FullOrder, Order, OrderLine, PaymentStatus, Status},
         payment::{Payment, State},
         process::Step,
     },
@@ -20,7 +20,7 @@ use crate::{
 };
 use database::{Conn, once::Once};
 use kernel::{Call, CallError, Failure};
-use orders_api::{OrderEvent, OrderId};
+use orders_api::{OrderEvent, OrderId, OrderedLine};
 use products_api::{ConfirmError, PriceNow, Reserve, ReserveError, ReserveLine};
 use std::sync::Arc;
 
@@ -227,7 +227,7 @@ impl Driver {
             let payment = store::payments::lock(tx, held.order)?.ok_or_else(busy)?;
             let status = payment.status(Status::Placed);
             let order = store::orders::place(tx, held.order, status, terms.now)?.ok_or_else(busy)?;
-            database::outbox::publish(tx, &[placed_event(&order)], terms.now, terms.trace)?;
+            database::outbox::publish(tx, &[placed_event(&order, &lines)], terms.now, terms.trace)?;
             let order = Order { payment: Some(payment), ..order };
             let answer = Attempt::Placed(FullOrder { order, lines: lines.clone() });
             once.finish(tx, &answer)?;
@@ -367,12 +367,14 @@ fn with(mut order: FullOrder, payment: Payment) -> FullOrder {
     order
 }
 
-fn placed_event(order: &Order) -> OrderEvent {
+fn placed_event(order: &Order, lines: &[OrderLine]) -> OrderEvent {
+    let line = |line: &OrderLine| OrderedLine { variant_id: line.variant, quantity: line.quantity };
     OrderEvent::Placed {
         order_id: order.id,
         number: order.number.unwrap_or_default(),
         user_id: order.user,
         total: order.total(),
+        lines: lines.iter().map(line).collect(),
     }
 }
 
