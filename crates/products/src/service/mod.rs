@@ -2,9 +2,11 @@
 mod apply;
 mod audit;
 mod categories;
+mod heard;
 mod imports;
 mod products;
 mod reservations;
+mod reviews;
 mod stock;
 mod traits;
 mod variants;
@@ -19,6 +21,7 @@ use web::{Module, Tasks, Worker};
 
 pub(crate) use categories::NewCategory;
 pub(crate) use products::Viewer;
+pub(crate) use reviews::{MODERATE, Verdict};
 pub(crate) use variants::{Changes as VariantChanges, Sold};
 
 /// How products behaves.
@@ -121,6 +124,11 @@ pub(crate) enum Error {
     Stale,
     #[error("another one has this slug")]
     SlugTaken,
+    #[error("its author has reviewed the product before")]
+    AlreadyReviewed,
+    /// Its access token outlives it for some minutes.
+    #[error("the account is gone")]
+    AccountGone,
     #[error("another variant has these options")]
     OptionsTaken,
     #[error("the variants have values that the options do not list")]
