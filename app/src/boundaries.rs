@@ -14,7 +14,7 @@ struct Graph {
 }
 
 /// Every module that can hold a handle. A process fetches the keys of tokens as the first of its modules.
-const MODULES: &[&str] = &["users", "products", "orders", "storefront"];
+const MODULES: &[&str] = &["users", "products", "orders", "webhooks", "storefront"];
 
 /// Who may call a trait.
 #[derive(Clone, Debug, PartialEq, Eq)]

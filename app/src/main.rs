@@ -68,6 +68,9 @@ enum Command {
     /// Recompute what must hold of the tables that are here, and say what is off: 0 when all holds, 1 when anything is
     /// off, 2 when it could not look. Servers go on.
     Audit(commands::audit::Form),
+    /// Events that a domain was told and could not handle.
+    #[command(subcommand)]
+    Events(commands::events::Verb),
     /// PostgreSQL: make what the shop needs.
     #[command(subcommand)]
     Database(DatabaseCommand),
@@ -172,6 +175,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Failed> {
             commands::copy::run(&settings()?, &commands::copy::Request { module, from, to })
         }
         Command::Backup { to } => commands::backup::run(&settings()?, &to),
+        Command::Events(verb) => commands::events::run(&settings()?, verb).await,
         Command::Database(DatabaseCommand::Init { admin_url }) => database_init(&settings()?, &admin_url),
         Command::Import(ImportCommand::Products { file, format, currency, dry_run }) => {
             commands::import::products(&settings()?, &file, &format, &currency, dry_run).await

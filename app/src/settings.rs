@@ -1,6 +1,7 @@
 //! The settings of the whole shop: a section a concern, read by the crate that owns it. One file serves every process
 //! of a shop: `--only` says which modules a process is about.
 mod calls;
+mod events;
 mod here;
 mod module;
 mod modules;
@@ -8,6 +9,7 @@ mod place;
 
 use calls::CallSettings;
 use database::Location;
+pub(crate) use events::{BrokerName, EventSettings};
 use host::{GrpcSettings, HttpSettings, LogSettings, Masked, Problems, Source, Tree};
 pub(crate) use module::{ModuleName, listed};
 pub(crate) use modules::{Modules, Placed};
@@ -33,6 +35,7 @@ pub(crate) struct Settings {
     pub here: BTreeSet<ModuleName>,
     pub grpc: GrpcSettings,
     pub calls: CallSettings,
+    pub events: EventSettings,
     #[cfg(feature = "users")]
     pub users: users::Settings,
     #[cfg(feature = "products")]
@@ -43,6 +46,8 @@ pub(crate) struct Settings {
     pub checkout: orders::CheckoutSettings,
     #[cfg(feature = "orders")]
     pub shipping: orders::ShippingSettings,
+    #[cfg(feature = "webhooks")]
+    pub webhooks: webhooks::Settings,
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -121,6 +126,7 @@ impl Settings {
             .take::<modules::Written>("modules")
             .and_then(|written| written.parse(plaintext, &mut |problem| tree.complain(problem)));
         let calls = checked(tree, "calls", CallSettings::problems);
+        let events = checked(tree, "events", EventSettings::problems);
         #[cfg(feature = "users")]
         let users = tree.take("users");
         #[cfg(feature = "products")]
@@ -131,11 +137,14 @@ impl Settings {
             checked(tree, "checkout", orders::CheckoutSettings::problems),
             checked(tree, "shipping", orders::ShippingSettings::problems),
         );
+        #[cfg(feature = "webhooks")]
+        let webhooks = tree.take("webhooks");
         // A shop's one file also serves a build with fewer domains.
         for (built_in, sections) in [
             (cfg!(feature = "users"), &["users"][..]),
             (cfg!(feature = "products"), &["products"]),
             (cfg!(feature = "orders"), &["payments", "checkout", "shipping"]),
+            (cfg!(feature = "webhooks"), &["webhooks"]),
         ] {
             if !built_in {
                 sections.iter().for_each(|name| drop(tree.take::<serde_json::Value>(name)));
@@ -150,6 +159,7 @@ impl Settings {
             here: BTreeSet::new(),
             grpc: grpc?,
             calls: calls?,
+            events: events?,
             #[cfg(feature = "users")]
             users: users?,
             #[cfg(feature = "products")]
@@ -160,6 +170,8 @@ impl Settings {
             checkout: checkout?,
             #[cfg(feature = "orders")]
             shipping: shipping?,
+            #[cfg(feature = "webhooks")]
+            webhooks: webhooks?,
         })
     }
 

@@ -5,6 +5,7 @@ use database::{Location, Migrations};
 use web::Route;
 
 pub(crate) mod alone;
+mod events;
 mod open;
 mod wiring;
 
@@ -41,6 +42,8 @@ fn migrations(module: ModuleName) -> Option<&'static Migrations> {
         ModuleName::Products => Some(&products::MIGRATIONS),
         #[cfg(feature = "orders")]
         ModuleName::Orders => Some(&orders::MIGRATIONS),
+        #[cfg(feature = "webhooks")]
+        ModuleName::Webhooks => Some(&webhooks::MIGRATIONS),
         _ => None,
     }
 }
@@ -54,6 +57,8 @@ pub(crate) fn tables() -> Vec<(ModuleName, Vec<Route>)> {
         (ModuleName::Products, products::routes()),
         #[cfg(feature = "orders")]
         (ModuleName::Orders, orders::routes()),
+        #[cfg(feature = "webhooks")]
+        (ModuleName::Webhooks, webhooks::routes()),
         #[cfg(feature = "storefront")]
         (ModuleName::Storefront, storefront::routes()),
     ]

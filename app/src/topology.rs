@@ -169,14 +169,14 @@ mod tests {
 
     pub(super) const SPLIT: &str = "http.listen = \"127.0.0.1:8080\"\n[modules]\nusers.place = \"https://users:1\"\n\
         users.http = \"http://users:8081\"\nproducts.place = \"dns:a:1\"\nproducts.http = \"http://products.shop.svc:8082\"\n\
-        orders.place = \"https://orders:1\"\norders.http = \"https://orders\"\nstorefront.http = \"http://front:8084\"\n";
+        orders.place = \"https://orders:1\"\norders.http = \"https://orders\"\nwebhooks.place = \"https://webhooks:1\"\nwebhooks.http = \"http://webhooks:8083\"\nstorefront.http = \"http://front:8084\"\n";
 
     #[test]
     fn it_says_who_runs_where() {
         let file = "database.url = \"postgres://cleave:s3cret@db/shop\"\nmodules.orders.database = \"sqlite:orders.db\"\n\
             modules.users.place = \"dns:users:7400\"\n";
         let topology = Topology::of(&testing::settings(file, &[])).unwrap();
-        let [users, products, orders, storefront] = &topology.modules[..] else { panic!("four modules") };
+        let [users, products, orders, _, storefront] = &topology.modules[..] else { panic!("five modules") };
         assert_eq!((users.here, users.place.as_deref(), &users.http), (false, Some("dns:users:7400"), &None));
         assert_eq!((users.database, orders.database), (Some("postgres"), Some("sqlite")));
         assert_eq!((storefront.place.as_deref(), storefront.database), (None, None));

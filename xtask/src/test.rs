@@ -6,7 +6,7 @@ use crate::{
     coverage,
     error::{Context, Result},
     process,
-    servers::{self, Postgres},
+    servers::{self, Brokers, Postgres},
     workspace::{PRODUCT, Package, Workspace, cargo_command},
 };
 use clap::ValueEnum;
@@ -56,6 +56,7 @@ pub(crate) async fn run(workspace: &Workspace, arguments: Arguments) -> Result<(
         workspace,
         postgres: postgres.url("postgres"),
         nginx: servers::nginx(workspace)?,
+        brokers: Brokers::start(workspace)?,
         filter: arguments.filter,
         seen: seen.path(),
     };
@@ -76,6 +77,7 @@ struct Run<'a> {
     workspace: &'a Workspace,
     postgres: String,
     nginx: PathBuf,
+    brokers: Brokers,
     filter: Option<String>,
     seen: &'a Path,
 }
@@ -138,6 +140,7 @@ impl Run<'_> {
         let mut command = cargo_command();
         command.current_dir(&self.workspace.root).arg("test").args(arguments).arg("--no-fail-fast").args(&self.filter);
         command.env("CLEAVE_TEST_POSTGRES", &self.postgres).env("CLEAVE_TEST_NGINX", &self.nginx);
+        self.brokers.tell(&mut command);
         for name in ["CLEAVE_TEST_DATABASE", "CLEAVE_TEST_TOPOLOGY", "CLEAVE_TEST_COVERAGE"] {
             command.env_remove(name);
         }

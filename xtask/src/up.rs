@@ -21,7 +21,7 @@ use tokio::{task::spawn_blocking, time::sleep};
 
 const ADMIN: (&str, &str) = ("admin@shop.example", "admin of the trial");
 /// Cyan, green, yellow, magenta, blue, red: told apart on light and dark.
-const COLOURS: [u8; 6] = [36, 32, 33, 35, 34, 31];
+const COLOURS: [u8; 7] = [36, 32, 33, 35, 96, 34, 31];
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -120,7 +120,7 @@ fn prefix(name: &str, coloured: bool) -> String {
     if !coloured {
         return padded;
     }
-    let all = ["users", "products", "orders", "storefront", "gateway"];
+    let all = ["users", "products", "orders", "webhooks", "storefront", "gateway"];
     let colour = all.iter().position(|one| *one == name).unwrap_or(all.len());
     format!("\x1b[{}m{padded}\x1b[0m", COLOURS[colour])
 }
@@ -146,8 +146,10 @@ mod tests {
     fn a_line_says_whose_it_is() {
         assert_eq!(prefix("orders", false), "orders     | ");
         let coloured: std::collections::BTreeSet<_> =
-            ["users", "products", "orders", "storefront", "gateway", "rest"].map(|name| prefix(name, true)).into();
-        assert_eq!(coloured.len(), 6);
+            ["users", "products", "orders", "webhooks", "storefront", "gateway", "rest"]
+                .map(|name| prefix(name, true))
+                .into();
+        assert_eq!(coloured.len(), 7);
         assert!(prefix("users", true).ends_with("\x1b[0m"));
     }
 

@@ -4,6 +4,7 @@ pub(crate) mod backup;
 pub(crate) mod certs;
 pub(crate) mod copy;
 pub(crate) mod demo;
+pub(crate) mod events;
 pub(crate) mod import;
 pub(crate) mod serve;
 pub(crate) mod topology;

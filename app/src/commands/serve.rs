@@ -6,6 +6,7 @@ use host::Server;
 pub(crate) async fn run(settings: &Settings) -> Result<(), Failed> {
     settings.served()?;
     settings.heard()?;
+    settings.told()?;
     // Before any database is opened: its measures are taken hold of there.
     let metrics = host::start_metrics()?;
     let mut shop = shop::open(settings).await?;

@@ -84,7 +84,7 @@ impl Settings {
 mod tests {
     use super::*;
     use crate::settings::testing::read as settings;
-    use ModuleName::{Orders, Products, Storefront, Users};
+    use ModuleName::{Orders, Products, Storefront, Users, Webhooks};
 
     fn here(file: &str, only: &[&str]) -> Vec<ModuleName> {
         settings(file, only).unwrap().here.into_iter().collect()
@@ -93,26 +93,29 @@ mod tests {
         modules.iter().copied().filter(|module| module.is_built()).collect()
     }
     const SPLIT: &str = "[grpc]\nlisten = \"127.0.0.1:0\"\n[modules]\nusers.place = \"https://users:1\"\nproducts.place = \"dns:a:1,b:1\"\n\
-        orders.place = \"https://orders:1\"\n";
+        orders.place = \"https://orders:1\"\nwebhooks.place = \"https://webhooks:1\"\n";
 
     #[test]
     fn one_file_serves_every_process() {
         assert_eq!(here("", &[]), built(&ModuleName::ALL));
         assert_eq!(here(SPLIT, &[]), built(&[Storefront]));
-        assert_eq!(here("modules.orders.place = \"https://orders:1\"", &[]), built(&[Users, Products, Storefront]));
+        assert_eq!(
+            here("modules.orders.place = \"https://orders:1\"", &[]),
+            built(&[Users, Products, Webhooks, Storefront])
+        );
         for module in built(&ModuleName::ALL) {
             let process = settings(SPLIT, &[module.as_str()]).unwrap();
             assert_eq!(process.here, BTreeSet::from([module]));
             assert_eq!((process.served(), process.heard()), (Ok(()), Ok(())));
             assert_eq!(process.elsewhere(module), None, "named, so it is here");
-            let others = [Users, Products, Orders].into_iter().filter(|other| *other != module);
+            let others = [Users, Products, Orders, Webhooks].into_iter().filter(|other| *other != module);
             assert!(others.into_iter().all(|other| process.elsewhere(other).is_some()));
         }
     }
 
     #[test]
     fn who_is_asked_from_elsewhere_has_to_listen() {
-        for module in built(&[Users, Products, Orders]) {
+        for module in built(&[Users, Products, Orders, Webhooks]) {
             let deaf = SPLIT.replace("127.0.0.1:0", "");
             let Problems(told) = settings(&deaf, &[module.as_str()]).unwrap().heard().unwrap_err();
             assert!(told[0].starts_with(&format!("grpc.listen: {module} is here")), "{told:?}");
@@ -146,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_command_is_about_one_module() {
-        for module in built(&[Users, Products, Orders]) {
+        for module in built(&[Users, Products, Orders, Webhooks]) {
             assert_eq!(settings("", &[]).unwrap().about(module).unwrap().here, BTreeSet::from([module]));
             let told = settings(SPLIT, &[]).unwrap().about(module).unwrap_err();
             assert!(told.contains("is placed at") && told.ends_with(&format!("--only {module}")), "{told}");

@@ -9,17 +9,19 @@ pub(crate) enum ModuleName {
     Users,
     Products,
     Orders,
+    Webhooks,
     Storefront,
 }
 
 impl ModuleName {
-    pub(crate) const ALL: [Self; 4] = [Self::Users, Self::Products, Self::Orders, Self::Storefront];
+    pub(crate) const ALL: [Self; 5] = [Self::Users, Self::Products, Self::Orders, Self::Webhooks, Self::Storefront];
 
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Users => "users",
             Self::Products => "products",
             Self::Orders => "orders",
+            Self::Webhooks => "webhooks",
             Self::Storefront => "storefront",
         }
     }
@@ -29,6 +31,7 @@ impl ModuleName {
             Self::Users => cfg!(feature = "users"),
             Self::Products => cfg!(feature = "products"),
             Self::Orders => cfg!(feature = "orders"),
+            Self::Webhooks => cfg!(feature = "webhooks"),
             Self::Storefront => cfg!(feature = "storefront"),
         }
     }
@@ -79,7 +82,10 @@ mod tests {
             assert_eq!(only(&names(&[module.as_str(), module.as_str()])), Ok(BTreeSet::from([module])));
         }
         let told = only(&names(&["user", ""])).unwrap_err();
-        assert_eq!(told[0], "--only: there is no module `user`; there are users, products, orders, storefront");
+        assert_eq!(
+            told[0],
+            "--only: there is no module `user`; there are users, products, orders, webhooks, storefront"
+        );
         assert_eq!(told.len(), 2);
         for module in ModuleName::ALL.into_iter().filter(|module| !module.is_built()) {
             assert!(only(&names(&[module.as_str()])).unwrap_err()[0].contains("this build has no"));

@@ -11,6 +11,7 @@ pub(crate) struct Modules {
     pub users: Placed,
     pub products: Placed,
     pub orders: Placed,
+    pub webhooks: Placed,
     pub storefront: Fronted,
 }
 
@@ -31,8 +32,13 @@ pub(crate) struct Fronted {
 }
 
 impl Modules {
-    pub(crate) fn domains(&self) -> [(ModuleName, &Placed); 3] {
-        [(ModuleName::Users, &self.users), (ModuleName::Products, &self.products), (ModuleName::Orders, &self.orders)]
+    pub(crate) fn domains(&self) -> [(ModuleName, &Placed); 4] {
+        [
+            (ModuleName::Users, &self.users),
+            (ModuleName::Products, &self.products),
+            (ModuleName::Orders, &self.orders),
+            (ModuleName::Webhooks, &self.webhooks),
+        ]
     }
     pub(crate) fn domain(&self, module: ModuleName) -> Option<&Placed> {
         self.domains().into_iter().find_map(|(name, placed)| (name == module).then_some(placed))
@@ -49,6 +55,7 @@ pub(super) struct Written {
     users: WrittenPlaced,
     products: WrittenPlaced,
     orders: WrittenPlaced,
+    webhooks: WrittenPlaced,
     storefront: WrittenFronted,
 }
 
@@ -69,15 +76,22 @@ struct WrittenFronted {
 impl Written {
     /// `None` after a complaint. `plaintext` is what `grpc.plaintext` says.
     pub(super) fn parse(self, plaintext: bool, complain: &mut impl FnMut(String)) -> Option<Modules> {
-        let Self { users, products, orders, storefront } = self;
+        let Self { users, products, orders, webhooks, storefront } = self;
         let mut domain = |module, written: WrittenPlaced| written.parse(module, plaintext, complain);
-        let (users, products, orders) = (
+        let (users, products, orders, webhooks) = (
             domain(ModuleName::Users, users),
             domain(ModuleName::Products, products),
             domain(ModuleName::Orders, orders),
+            domain(ModuleName::Webhooks, webhooks),
         );
         let http = address(ModuleName::Storefront, &storefront.http, complain);
-        Some(Modules { users: users?, products: products?, orders: orders?, storefront: Fronted { http: http? } })
+        Some(Modules {
+            users: users?,
+            products: products?,
+            orders: orders?,
+            webhooks: webhooks?,
+            storefront: Fronted { http: http? },
+        })
     }
 }
 

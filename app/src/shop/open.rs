@@ -1,6 +1,8 @@
 //! The one place that wires implementations: databases, domains, and the handles between them.
 use super::{
-    Domain, alone, domains, prepare, up_to_date,
+    Domain, alone, domains,
+    events::{self, Party},
+    prepare, up_to_date,
     wiring::{Here, Purpose, Wiring},
 };
 use crate::settings::{ModuleName, Settings};
@@ -10,6 +12,7 @@ use host::{Grpc, KeyRing, Neighbour};
 use kernel::Check;
 #[cfg(feature = "orders")]
 use kernel::{Call, Principal, Trace};
+use messaging::Listener;
 use orders_api::OrderHistory;
 use products_api::{Catalogue, Stock};
 use std::{sync::Arc, time::Duration};
@@ -37,6 +40,8 @@ pub(crate) struct Shop {
 #[derive(Default)]
 struct Opened {
     modules: Vec<Module>,
+    /// Who tells and hears events.
+    parties: Vec<Party>,
     tokens: Here<dyn Tokens>,
     accounts: Here<dyn Accounts>,
     catalogue: Here<dyn Catalogue>,
@@ -48,6 +53,8 @@ struct Opened {
     products: Option<products::Products>,
     #[cfg(feature = "orders")]
     orders: Option<orders::Orders>,
+    #[cfg(feature = "webhooks")]
+    webhooks: Option<webhooks::Webhooks>,
 }
 
 /// What an audit's questions to neighbours may take: a large shop's are many.
@@ -58,7 +65,8 @@ pub(crate) async fn open(settings: &Settings) -> Result<Shop, String> {
     let lock = lock(settings)?;
     prepare(settings)?;
     let wiring = Wiring::new(settings)?;
-    let opened = Opened::all(&wiring).await?;
+    let mut opened = Opened::all(&wiring).await?;
+    events::attach(&wiring, std::mem::take(&mut opened.parties), &mut opened.modules).await?;
     let first = settings.here.first().ok_or("no module is to be served here")?;
     let tokens = wiring.handle::<_, users_remote::Wire>(*first, ModuleName::Users, &opened.tokens)?;
     let verify: Arc<dyn Verify> = KeyRing::open(tokens, Arc::clone(&wiring.clock));
@@ -102,9 +110,17 @@ impl Opened {
                 ModuleName::Products => opened.products(wiring).await?,
                 #[cfg(feature = "orders")]
                 ModuleName::Orders => opened.orders(wiring).await?,
+                #[cfg(feature = "webhooks")]
+                ModuleName::Webhooks => opened.webhooks(wiring).await?,
                 #[cfg(feature = "storefront")]
                 ModuleName::Storefront => opened.storefront(wiring)?,
-                #[cfg(not(all(feature = "users", feature = "products", feature = "orders", feature = "storefront")))]
+                #[cfg(not(all(
+                    feature = "users",
+                    feature = "products",
+                    feature = "orders",
+                    feature = "webhooks",
+                    feature = "storefront"
+                )))]
                 _ => return Err(format!("this build has no {module}")),
             }
         }
@@ -113,7 +129,7 @@ impl Opened {
 
     /// In the order of the modules.
     #[cfg_attr(
-        not(any(feature = "products", feature = "orders")),
+        not(any(feature = "products", feature = "orders", feature = "webhooks")),
         expect(unused_variables, reason = "nothing of users is under way for longer than a transaction")
     )]
     async fn audit(&self, at_rest: bool) -> Result<Vec<Check>, String> {
@@ -132,12 +148,17 @@ impl Opened {
             let failed = |error| format!("orders, or products, which it asks: {error}");
             checks.extend(orders.audit(&call, at_rest).await.map_err(failed)?);
         }
+        #[cfg(feature = "webhooks")]
+        if let Some(webhooks) = &self.webhooks {
+            checks.extend(webhooks.audit(at_rest).await.map_err(|error| format!("webhooks: {error}"))?);
+        }
         Ok(checks)
     }
 
     #[cfg(feature = "users")]
     async fn users(&mut self, wiring: &Wiring<'_>) -> Result<(), String> {
         let database = database(wiring, ModuleName::Users)?;
+        self.party(ModuleName::Users, &database, Listener::default());
         let (clock, settings) = (Arc::clone(&wiring.clock), wiring.settings.users.clone());
         let users = match wiring.purpose {
             Purpose::Serve => users::Users::open(database, clock, settings).await.map_err(|error| error.to_string())?,
@@ -153,6 +174,7 @@ impl Opened {
     #[cfg(feature = "products")]
     async fn products(&mut self, wiring: &Wiring<'_>) -> Result<(), String> {
         let (database, settings) = (database(wiring, ModuleName::Products)?, wiring.settings);
+        self.party(ModuleName::Products, &database, Listener::default());
         let (clock, uploads) = (Arc::clone(&wiring.clock), settings.data_dir.join("uploads"));
         let choices = settings.products.clone();
         let products = match wiring.purpose {
@@ -181,11 +203,23 @@ impl Opened {
             shipping: wiring.settings.shipping.clone(),
             checkout: wiring.settings.checkout.clone(),
         };
-        let clock = Arc::clone(&wiring.clock);
-        let orders = orders::Orders::open(database(wiring, me)?, clock, neighbours, choices).await?;
+        let (clock, database) = (Arc::clone(&wiring.clock), database(wiring, me)?);
+        self.party(me, &database, Listener::default());
+        let orders = orders::Orders::open(database, clock, neighbours, choices).await?;
         self.history = wiring.serve(me, "OrderHistory", orders.history());
         self.modules.push(orders.module());
         self.orders = Some(orders);
+        Ok(())
+    }
+
+    #[cfg(feature = "webhooks")]
+    async fn webhooks(&mut self, wiring: &Wiring<'_>) -> Result<(), String> {
+        let (database, clock) = (database(wiring, ModuleName::Webhooks)?, Arc::clone(&wiring.clock));
+        let settings = wiring.settings.webhooks.clone();
+        let webhooks = webhooks::Webhooks::open(database.clone(), clock, events::catalogue(), settings).await?;
+        self.party(ModuleName::Webhooks, &database, webhooks.listener());
+        self.modules.push(webhooks.module());
+        self.webhooks = Some(webhooks);
         Ok(())
     }
 
@@ -201,6 +235,11 @@ impl Opened {
         Ok(())
     }
 
+    #[cfg(any(feature = "users", feature = "products", feature = "orders", feature = "webhooks"))]
+    fn party(&mut self, module: ModuleName, db: &Database, listener: Listener) {
+        self.parties.push(Party { module, db: db.clone(), listener });
+    }
+
     /// What is here, as neighbours reach it.
     fn services(&self, verify: &Arc<dyn Verify>, longest: Duration) -> Services {
         let mut services = Services::new(Arc::clone(verify), longest);
@@ -213,7 +252,7 @@ impl Opened {
     }
 }
 
-#[cfg(any(feature = "users", feature = "products", feature = "orders"))]
+#[cfg(any(feature = "users", feature = "products", feature = "orders", feature = "webhooks"))]
 fn database(wiring: &Wiring<'_>, module: ModuleName) -> Result<Database, String> {
     let all = domains(wiring.settings);
     let domain: Option<&Domain> = all.iter().find(|domain| domain.name == module.as_str());

@@ -248,8 +248,11 @@ mod tests {
             http.listen = \"0.0.0.0:8090\"\n";
         let text = written(out);
         assert_eq!(text.matches("upstream cleave_").count(), 2);
-        assert!(text.contains("upstream cleave_products_orders_storefront {\n    server 127.0.0.1:8090;"), "{text}");
-        assert!(text.contains("default http://cleave_products_orders_storefront;"));
+        assert!(
+            text.contains("upstream cleave_products_orders_webhooks_storefront {\n    server 127.0.0.1:8090;"),
+            "{text}"
+        );
+        assert!(text.contains("default http://cleave_products_orders_webhooks_storefront;"));
         assert!(!text.contains("proxy_ssl"), "no process is behind TLS");
     }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::process::Output;
 use testkit::{Backend, Options, Shop, Topology};
 
-const MODULES: [&str; 3] = ["users", "products", "orders"];
+const MODULES: [&str; 4] = ["users", "products", "orders", "webhooks"];
 
 /// What the process that a module runs in prints, by itself.
 fn audit(shop: &Shop, module: &str, more: &[&str]) -> Output {

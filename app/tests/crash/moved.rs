@@ -5,7 +5,7 @@ use serde_json::json;
 use std::process::Output;
 use testkit::{Actor, Backend, Cart, Shop, pay, unique};
 
-const DOMAINS: [&str; 3] = ["users", "products", "orders"];
+const DOMAINS: [&str; 4] = ["users", "products", "orders", "webhooks"];
 
 /// Somebody who bought, and could ask for it again.
 pub(crate) struct Bought {

@@ -251,7 +251,7 @@ async fn what_cannot_be_read_is_refused_and_told_once() {
     ear.hears_no_more().await;
     assert_eq!(held(&shop), before + 1);
     // Everybody in the shop may ask for the keys, and nobody else.
-    for module in ["users", "products", "orders", "storefront"] {
+    for module in ["users", "products", "orders", "webhooks", "storefront"] {
         Caller::of(&shop, module, Domain::Users).await.call(KEYS, Vec::new(), &[SOON]).await.unwrap();
     }
     let stranger = Authority::of(&shop).leaf("spiffe://shop/warehouse", |_| {});

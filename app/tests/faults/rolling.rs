@@ -64,7 +64,7 @@ async fn a_rolling_restart_loses_and_doubles_nothing() {
     for _ in 0..2 {
         buyers.spawn(buys(Arc::clone(&run), shop.anonymous(), goods.clone()));
     }
-    for module in ["users", "products", "orders", "storefront"] {
+    for module in ["users", "products", "orders", "webhooks", "storefront"] {
         let more = run.bought.load(SeqCst) + 2;
         until("people buy", async || (run.bought.load(SeqCst) >= more || buyers.is_empty()).then_some(())).await;
         tokio::task::block_in_place(|| {

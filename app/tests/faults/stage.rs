@@ -39,7 +39,7 @@ impl Stage {
         let network = shop.proxy(Domain::Products);
         network.deliver_answers();
         network.release_answers();
-        for module in ["users", "products", "orders", "storefront"] {
+        for module in ["users", "products", "orders", "webhooks", "storefront"] {
             reaches_all_but(&shop, module, &[]).await;
         }
         shop

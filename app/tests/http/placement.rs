@@ -60,7 +60,7 @@ fn an_import_is_about_products_alone() {
 fn what_cannot_be_served_is_told_before_anything_is_opened() {
     for (args, word) in [
         (&["serve", "--only", "orders"][..], "modules.products.place"),
-        (&["serve", "--only", "user"], "there are users, products, orders, storefront"),
+        (&["serve", "--only", "user"], "there are users, products, orders, webhooks, storefront"),
         (&["topology", "--only", "storefront"], "modules.orders.place"),
         (&["demo", "--only", "users"], "whole shop"),
     ] {

@@ -5,7 +5,7 @@ use testkit::Backend;
 #[test]
 fn a_domain_reads_no_other_domains_tables() {
     let shop = quiet();
-    let domains = [("users", "users"), ("products", "products"), ("orders", "orders")];
+    let domains = [("users", "users"), ("products", "products"), ("orders", "orders"), ("webhooks", "endpoints")];
     match shop.backend {
         Backend::Postgres => {
             for (domain, table) in domains {

@@ -30,6 +30,8 @@ pub struct Conn {
     pub(crate) trouble: Option<Trouble>,
     /// A statement of this transaction failed: PostgreSQL refuses the next one, so SQLite does too.
     failed: bool,
+    /// Events were written since [`fresh`](Self::fresh): after the commit somebody may want to tell them.
+    pub(crate) told: bool,
 }
 enum Native {
     Sqlite(SqliteConnection),
@@ -40,10 +42,10 @@ use Native::{Postgres as P, Sqlite as S};
 impl Conn {
     pub(crate) fn sqlite(mut conn: SqliteConnection) -> QueryResult<Self> {
         let names = Arc::new(Names::of_sqlite(&mut conn)?);
-        Ok(Self { native: S(conn), names, trouble: None, failed: false })
+        Ok(Self { native: S(conn), names, trouble: None, failed: false, told: false })
     }
     pub(crate) fn postgres(conn: PgConnection) -> Self {
-        Self { native: P(conn), names: Arc::default(), trouble: None, failed: false }
+        Self { native: P(conn), names: Arc::default(), trouble: None, failed: false, told: false }
     }
     /// For what only one of them can say: the half of the database at hand runs, under the same rules as any statement.
     /// It neither begins nor ends a transaction.
@@ -124,6 +126,7 @@ impl Conn {
     pub(crate) fn fresh(&mut self) {
         self.failed = false;
         self.trouble = None;
+        self.told = false;
     }
 }
 
@@ -191,7 +194,7 @@ impl LoadConnection for Conn {
     {
         self.usable()?;
         let query = Rendered::new(source, self.db());
-        let Self { native, names, trouble, failed } = self;
+        let Self { native, names, trouble, failed, .. } = self;
         let rows = match native {
             S(c) => LoadConnection::load(c, query).map(Rows::Sqlite),
             P(c) => LoadConnection::<DefaultLoadingMode>::load(c, query).map(Rows::Postgres),

@@ -2,7 +2,8 @@
 //!
 //! A store function is plain diesel over [`Conn`], written and compiled once; [`Database`] runs it on threads of its
 //! own, a unit of work in a transaction. [`migrate`] makes the tables, [`provision`] the roles that keep domains apart.
-//! Every domain's database also has the tables behind [`once`] (idempotent requests) and [`outbox`] (events). [`copy`]
+//! Every domain's database also has the tables behind [`once`] (idempotent requests), [`outbox`] and [`inbox`] (events told
+//! and heard), and [`leases`]. [`copy`]
 //! moves all of a domain's tables to another database, and backs them up.
 //!
 //! It knows no domain, no HTTP and no configuration file. Uniqueness is a `CREATE UNIQUE INDEX name` and every CHECK
@@ -14,6 +15,8 @@ mod conn;
 pub mod copy;
 mod error;
 mod executor;
+pub mod inbox;
+pub mod leases;
 mod location;
 mod lock;
 mod meter;

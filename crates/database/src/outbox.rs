@@ -1,15 +1,22 @@
 //! What happened, on its way out: events are written in the transaction of the change they tell of.
 //!
 //! So an event is told if, and only if, its change was kept. A relay delivers what is unpublished, at least once; it
-//! never asks for "greater than the last", because positions are taken before they are committed.
+//! never asks for "greater than the last", because positions are taken before they are committed. Order within a subject
+//! holds all the same: whoever changes an aggregate has its row before it takes a position, so the next one's position
+//! comes later.
 use crate::{
+    backend::Db,
     chunks::chunks,
     conn::Conn,
     error::{Error, Result},
-    schema::outbox,
+    executor::Database,
+    meter::uncounted,
+    now::Now,
+    schema::{forgotten, outbox},
 };
-use diesel::{prelude::*, result::Error as Diesel};
+use diesel::{dsl::sql, prelude::*, result::Error as Diesel, sql_types::BigInt};
 use kernel::{Time, Trace};
+use std::time::Duration;
 use uuid::Uuid;
 
 #[derive(Insertable)]
@@ -41,5 +48,111 @@ pub fn publish<E: kernel::Event>(tx: &mut Conn, events: &[E], at: Time, trace: T
     for rows in chunks(&rows, COLUMNS) {
         diesel::insert_into(outbox::table).values(rows).execute(tx)?;
     }
+    tx.told |= !rows.is_empty();
     Ok(())
+}
+
+/// Aggregates fall into as many partitions, by the last digit of their ids, so that several processes may tell at once.
+pub const PARTITIONS: i64 = 16;
+
+/// An event that nobody was told of yet.
+#[derive(Clone, Debug, PartialEq, Queryable, Selectable)]
+#[diesel(table_name = outbox)]
+pub struct Untold {
+    pub position: i64,
+    pub id: Uuid,
+    pub kind: String,
+    pub subject: Uuid,
+    pub payload: serde_json::Value,
+    /// 32 hexadecimal digits.
+    pub trace: String,
+    pub occurred_at: Time,
+}
+
+/// What is unpublished in these partitions and stands after `after`, in order of position.
+pub fn untold(conn: &mut Conn, partitions: &[i64], after: i64, limit: i64) -> Result<Vec<Untold>> {
+    let some = outbox::table
+        .filter(outbox::published_at.is_null().and(outbox::position.gt(after)))
+        .order(outbox::position)
+        .limit(limit)
+        .select(Untold::as_select());
+    let all = i64::try_from(partitions.len()).is_ok_and(|n| n == PARTITIONS);
+    let partition = sql::<BigInt>(match conn.db() {
+        Db::Sqlite => "instr('123456789ABCDEF', substr(hex(subject), 32, 1))",
+        Db::Postgres => "(get_byte(uuid_send(subject), 15) & 15)::bigint",
+    });
+    uncounted(|| {
+        let rows = if all { some.load(conn) } else { some.filter(partition.eq_any(partitions)).load(conn) };
+        Ok(rows?)
+    })
+}
+
+/// They were told, at `now`.
+pub fn told(tx: &mut Conn, positions: &[i64], now: Time) -> Result<()> {
+    for some in chunks(positions, 1) {
+        let rows = outbox::table.filter(outbox::position.eq_any(some));
+        uncounted(|| diesel::update(rows).set(outbox::published_at.eq(Some(now))).execute(tx))?;
+    }
+    Ok(())
+}
+
+/// How many are unpublished, and since when the oldest of them.
+pub fn waiting(conn: &mut Conn) -> Result<(i64, Option<Time>)> {
+    let unpublished = outbox::table.filter(outbox::published_at.is_null());
+    uncounted(|| {
+        let count = unpublished.count().get_result(conn)?;
+        let first = unpublished.order(outbox::position).select(outbox::occurred_at).first(conn).optional()?;
+        Ok((count, first))
+    })
+}
+
+/// Whether anything is unpublished.
+pub fn is_waiting(conn: &mut Conn) -> Result<bool> {
+    let unpublished = outbox::table.filter(outbox::published_at.is_null());
+    Ok(uncounted(|| unpublished.select(outbox::position).first::<i64>(conn).optional())?.is_some())
+}
+
+/// As [`forgotten_until`] calls it.
+const OUTBOX: &str = "outbox";
+
+/// Deletes what was published longer than `keep` ago, some at a time: the writer is never held up for long. Since when
+/// the rest is complete is written down in the same transaction. How many those were.
+pub async fn purge(db: &Database, keep: Duration) -> Result<usize> {
+    const SOME: i64 = 500;
+    let some = move |tx: &mut Conn| {
+        uncounted(|| {
+            let old = outbox::table.filter(outbox::published_at.lt(Now.minus(keep)));
+            let old: Vec<(i64, Time)> =
+                old.order(outbox::published_at).select((outbox::position, outbox::occurred_at)).limit(SOME).load(tx)?;
+            if let Some(latest) = old.iter().map(|(_, at)| *at).max() {
+                forget(tx, latest)?;
+            }
+            let positions: Vec<i64> = old.into_iter().map(|(position, _)| position).collect();
+            Ok::<_, Error>(diesel::delete(outbox::table.filter(outbox::position.eq_any(positions))).execute(tx)?)
+        })
+    };
+    let mut gone = 0;
+    loop {
+        let purged = db.write(some).await?;
+        gone += purged;
+        if purged < SOME as usize {
+            return Ok(gone);
+        }
+    }
+}
+
+fn forget(tx: &mut Conn, until: Time) -> Result<()> {
+    diesel::insert_into(forgotten::table)
+        .values((forgotten::name.eq(OUTBOX), forgotten::until.eq(until)))
+        .on_conflict_do_nothing()
+        .execute(tx)?;
+    diesel::update(forgotten::table.find(OUTBOX).filter(forgotten::until.lt(until)))
+        .set(forgotten::until.eq(until))
+        .execute(tx)?;
+    Ok(())
+}
+
+/// Events that happened until then may have been deleted; later ones are all there. `None`: nothing was deleted yet.
+pub fn forgotten_until(conn: &mut Conn) -> Result<Option<Time>> {
+    Ok(uncounted(|| forgotten::table.find(OUTBOX).select(forgotten::until).first(conn).optional())?)
 }

@@ -22,3 +22,37 @@ diesel::table! {
         published_at -> Nullable<Timestamptz>,
     }
 }
+diesel::table! {
+    leases (name) {
+        name -> Text,
+        owner -> Uuid,
+        leased_until -> Timestamptz,
+    }
+}
+diesel::table! {
+    inbox (position) {
+        position -> BigInt,
+        id -> Uuid,
+        kind -> Text,
+        subject -> Text,
+        event -> Jsonb,
+        received_at -> Timestamptz,
+        tries -> BigInt,
+        due_at -> Nullable<Timestamptz>,
+        error -> Nullable<Text>,
+        handled_at -> Nullable<Timestamptz>,
+        dead_at -> Nullable<Timestamptz>,
+    }
+}
+diesel::table! {
+    heard (stream) {
+        stream -> Text,
+        position -> BigInt,
+    }
+}
+diesel::table! {
+    forgotten (name) {
+        name -> Text,
+        until -> Timestamptz,
+    }
+}

@@ -242,18 +242,7 @@ impl Server {
         let all = self.modules.iter().flat_map(|module| module.workers.clone());
         all.map(|worker| {
             let mut stopping = stopping.clone();
-            tokio::spawn(async move {
-                loop {
-                    let turn = worker.clone();
-                    if tokio::spawn(async move { turn.turn().await }).await.is_err() {
-                        tracing::error!(worker = worker.name, "a turn panicked; the next one comes all the same");
-                    }
-                    tokio::select! {
-                        () = tokio::time::sleep(worker.every) => (),
-                        _ = stopping.changed() => return,
-                    }
-                }
-            })
+            tokio::spawn(worker.run(async move { drop(stopping.changed().await) }))
         })
         .collect()
     }

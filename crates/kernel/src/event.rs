@@ -35,6 +35,17 @@ pub struct EventKind {
     pub schema: fn() -> EventSchema,
 }
 
+impl EventKind {
+    /// Where its payload is described, as a place in the shop's AsyncAPI document.
+    pub fn schema_place(&self) -> String {
+        format!("/asyncapi.json#/components/schemas/{}", self.schema_name())
+    }
+    /// What it is called there.
+    pub fn schema_name(&self) -> String {
+        format!("{}.v{}", self.name, self.version)
+    }
+}
+
 /// A payload's JSON schema, and the schemas that it refers to by name.
 #[cfg(feature = "openapi")]
 pub struct EventSchema {

@@ -65,9 +65,14 @@ impl<T> fmt::Debug for Id<T> {
 
 impl<T: Kind> fmt::Display for Id<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let prefix = DynamicType::new(T::PREFIX).expect("a Kind's prefix is a TypeID prefix");
-        TypeSafeId::from_type_and_uuid(prefix, self.0).fmt(f)
+        type_id(T::PREFIX, self.0).fmt(f)
     }
+}
+
+/// The TypeID of what only its prefix is known of: one of some [`Kind`].
+pub fn type_id(prefix: &'static str, id: Uuid) -> impl fmt::Display {
+    let prefix = DynamicType::new(prefix).expect("a Kind's prefix is a TypeID prefix");
+    TypeSafeId::from_type_and_uuid(prefix, id)
 }
 
 /// The text is not the TypeID of this kind.

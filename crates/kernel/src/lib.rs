@@ -12,6 +12,7 @@ mod event;
 mod ids;
 mod method;
 mod money;
+mod secret;
 pub mod token;
 
 pub use address::Address;
@@ -25,6 +26,7 @@ pub use cursor::{BadCursor, Cursor, Page};
 #[cfg(feature = "openapi")]
 pub use event::EventSchema;
 pub use event::{BadEvent, Event, EventKind};
-pub use ids::{BadId, Id, Key, Kind};
+pub use ids::{BadId, Id, Key, Kind, type_id};
 pub use method::{Contract, Each, Effect, Handle, Invoke, Keyed, Method, Needs, Outcome, Spec, To, Via, Visit};
 pub use money::{BadCurrency, BadMoney, Currency, Minor, Money};
+pub use secret::Secret;

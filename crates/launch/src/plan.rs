@@ -270,10 +270,11 @@ mod tests {
     #[test]
     fn a_split_shop_is_told_the_same_everywhere_but_its_own_addresses() {
         let plan = plan(Topology::Split);
-        let mut all: Vec<_> = ["users", "products", "orders", "storefront"].map(|name| told(&plan, name)).into();
+        let mut all: Vec<_> =
+            ["users", "products", "orders", "webhooks", "storefront"].map(|name| told(&plan, name)).into();
         let grpc = format!("https://{}", plan.grpc(Domain::Products).unwrap());
         assert!(all.iter().all(|told| told["CLEAVE__MODULES__PRODUCTS__PLACE"] == grpc));
-        assert!(!all[3].contains_key("CLEAVE__GRPC__LISTEN"), "nobody calls the storefront");
+        assert!(!all[4].contains_key("CLEAVE__GRPC__LISTEN"), "nobody calls the storefront");
         assert_eq!(all[1]["CLEAVE__DATA_DIR"], "/shop/data/products");
         for told in &mut all {
             for own in ["DATA_DIR", "HTTP__LISTEN", "HTTP__INTERNAL_LISTEN", "GRPC__LISTEN"] {

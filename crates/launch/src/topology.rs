@@ -8,6 +8,7 @@ pub enum Domain {
     Users,
     Products,
     Orders,
+    Webhooks,
 }
 
 /// What serves HTTP routes: the domains, and the aggregator, whom nobody calls.
@@ -25,24 +26,30 @@ pub enum Topology {
     Single,
     /// One each.
     Split,
-    /// One for this domain, one for the rest.
+    /// One for this domain, one for the rest. Not webhooks: nobody calls it, so that it is apart in `split` says it all.
     Out(Domain),
 }
 
 impl Domain {
-    pub const ALL: [Self; 3] = [Self::Users, Self::Products, Self::Orders];
+    pub const ALL: [Self; 4] = [Self::Users, Self::Products, Self::Orders, Self::Webhooks];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Users => "users",
             Self::Products => "products",
             Self::Orders => "orders",
+            Self::Webhooks => "webhooks",
         }
     }
 }
 impl Module {
-    pub const ALL: [Self; 4] =
-        [Self::Of(Domain::Users), Self::Of(Domain::Products), Self::Of(Domain::Orders), Self::Storefront];
+    pub const ALL: [Self; 5] = [
+        Self::Of(Domain::Users),
+        Self::Of(Domain::Products),
+        Self::Of(Domain::Orders),
+        Self::Of(Domain::Webhooks),
+        Self::Storefront,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -120,7 +127,7 @@ mod tests {
     fn every_module_runs_once() {
         for topology in Topology::ALL {
             let all: Vec<_> = topology.processes().into_iter().flat_map(|(_, modules)| modules).collect();
-            assert_eq!(all.len(), 4, "{topology}");
+            assert_eq!(all.len(), 5, "{topology}");
             assert_eq!(all.into_iter().collect::<BTreeSet<_>>(), Module::ALL.into(), "{topology}");
         }
     }

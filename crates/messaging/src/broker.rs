@@ -1,4 +1,9 @@
 //! Where events are handed on. The relay and the consumers are the same whatever stands behind this trait.
+pub(crate) mod in_process;
+pub(crate) mod kafka;
+pub(crate) mod nats;
+mod rounds;
+
 use crate::Envelope;
 use kernel::async_trait;
 use std::time::Duration;
@@ -33,6 +38,12 @@ pub struct Group {
     pub kinds: Vec<Heard>,
     /// [`Batch::position`] of the last that this group kept.
     pub after: Option<u64>,
+}
+
+impl Group {
+    pub fn hears(&self, event: &Envelope) -> bool {
+        self.kinds.iter().any(|heard| heard.kind == event.kind && heard.domain == event.domain())
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -4,7 +4,7 @@ use actix_web::web::{Data, ServiceConfig};
 use database::Database;
 use futures_util::future::BoxFuture;
 use std::{future::Future, sync::Arc, time::Duration};
-use tokio::{runtime::Handle, task::JoinHandle};
+use tokio::{runtime::Handle, sync::Notify, task::JoinHandle};
 use tokio_util::task::TaskTracker;
 
 /// Work that outlives the request it began with: it runs on the process's own threads, not on a listener's, and the stop
@@ -80,21 +80,91 @@ pub struct Worker {
     pub name: &'static str,
     /// From the end of a turn to the begin of the next.
     pub every: Duration,
-    turn: Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>,
+    wake: Option<Arc<Notify>>,
+    drops: bool,
+    turn: Turn,
+    end: Option<Turn>,
+}
+
+type Turn = Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
+
+fn turn<S: Send + Sync + 'static, F: Future<Output = ()> + Send + 'static>(
+    state: &Arc<S>,
+    turn: impl Fn(Arc<S>) -> F + Send + Sync + 'static,
+) -> Turn {
+    let state = Arc::clone(state);
+    Arc::new(move || Box::pin(turn(Arc::clone(&state))))
 }
 
 impl Worker {
-    /// `turn` gets the state that the module's handlers have.
+    /// `work` gets the state that the module's handlers have.
     pub fn new<S: Send + Sync + 'static, F: Future<Output = ()> + Send + 'static>(
         name: &'static str,
         every: Duration,
         state: &Arc<S>,
-        turn: impl Fn(Arc<S>) -> F + Send + Sync + 'static,
+        work: impl Fn(Arc<S>) -> F + Send + Sync + 'static,
     ) -> Self {
-        let state = Arc::clone(state);
-        Self { name, every, turn: Arc::new(move || Box::pin(turn(Arc::clone(&state)))) }
+        Self { name, every, wake: None, drops: false, turn: turn(state, work), end: None }
     }
-    pub async fn turn(&self) {
-        (self.turn)().await;
+    /// The next turn begins at once when this is notified.
+    #[must_use]
+    pub fn woken_by(mut self, wake: Arc<Notify>) -> Self {
+        self.wake = Some(wake);
+        self
+    }
+    /// A turn may last for ever and be dropped at any moment: the stop of the process does not wait for its end.
+    #[must_use]
+    pub fn dropped_at_stop(mut self) -> Self {
+        self.drops = true;
+        self
+    }
+    /// What is done after the last turn.
+    #[must_use]
+    pub fn ending<S: Send + Sync + 'static, F: Future<Output = ()> + Send + 'static>(
+        mut self,
+        state: &Arc<S>,
+        work: impl Fn(Arc<S>) -> F + Send + Sync + 'static,
+    ) -> Self {
+        self.end = Some(turn(state, work));
+        self
+    }
+    /// Turn after turn, until `stop` is done.
+    pub async fn run(self, stop: impl Future<Output = ()>) {
+        tokio::pin!(stop);
+        loop {
+            let turn = tokio::spawn((self.turn)());
+            let abort = turn.abort_handle();
+            tokio::pin!(turn);
+            let ended = tokio::select! {
+                ended = &mut turn => Some(ended),
+                () = &mut stop, if self.drops => None,
+            };
+            match ended {
+                Some(Err(error)) if error.is_panic() => {
+                    tracing::error!(worker = self.name, "a turn panicked; the next one comes all the same");
+                }
+                Some(_) => (),
+                None => {
+                    abort.abort();
+                    let _ = turn.await; // where it stopped is where the end begins
+                    break;
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(self.every) => (),
+                () = notified(self.wake.as_deref()) => (),
+                () = &mut stop => break,
+            }
+        }
+        if let Some(end) = self.end {
+            end().await;
+        }
+    }
+}
+
+async fn notified(wake: Option<&Notify>) {
+    match wake {
+        Some(wake) => wake.notified().await,
+        None => std::future::pending().await,
     }
 }

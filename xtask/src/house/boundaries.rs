@@ -52,11 +52,12 @@ impl Boundaries {
         problems
     }
 
-    /// What `calls` and `listens` let a crate depend on.
+    /// What `calls` and `listens` let a crate depend on. Whoever hears all of a domain knows none of its events.
     fn neighbours(&self, name: &str) -> BTreeSet<String> {
         let own = [&self.calls, &self.listens].into_iter().filter_map(|section| section.get(name));
         let process = self.calls.get(EVERY).filter(|_| PROCESS.contains(&name));
-        own.chain(process).flat_map(|of| of.keys()).map(|domain| api(domain)).collect()
+        let named = own.chain(process).flatten().filter(|(_, what)| !what.contains(EVERY));
+        named.map(|(domain, _)| api(domain)).collect()
     }
 
     fn unknown(&self, members: &BTreeMap<&str, &Member>) -> Vec<String> {
@@ -101,7 +102,8 @@ impl Boundaries {
     fn check_calls(&self, members: &BTreeMap<&str, &Member>) -> Vec<String> {
         let mut problems = Vec::new();
         for (section, entries) in [("calls", &self.calls), ("listens", &self.listens)] {
-            for (from, domain) in entries.iter().flat_map(|(from, of)| of.keys().map(move |domain| (from, domain))) {
+            let each = entries.iter().flat_map(|(from, of)| of.iter().map(move |(domain, what)| (from, domain, what)));
+            for (from, domain, _) in each.filter(|(.., what)| !what.contains(EVERY)) {
                 let depends = |name: &str| members.get(name).is_some_and(|m| m.depends.contains(&api(domain)));
                 let used = if from == EVERY { PROCESS.into_iter().any(depends) } else { depends(from) };
                 if !used {

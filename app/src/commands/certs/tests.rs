@@ -1,7 +1,7 @@
 use super::*;
 use std::{collections::BTreeMap, os::unix::fs::PermissionsExt, time::Duration};
 
-const NAMES: [&str; 4] = ["users", "products", "orders", "storefront"];
+const NAMES: [&str; 5] = ["users", "products", "orders", "webhooks", "storefront"];
 
 fn plan(dir: &Path) -> Plan {
     Plan { dir: dir.join("certs"), days: 365, trust_domain: "paper".into() }
@@ -23,7 +23,7 @@ fn what_is_made_is_believed() {
     let plan = plan(temp.path());
     let before = SystemClock.now();
     let lines = init(&plan).unwrap();
-    assert_eq!(lines.len(), 6);
+    assert_eq!(lines.len(), 7);
     assert!(lines[1].contains("users.pem and its key for spiffe://paper/users, valid until "), "{}", lines[1]);
 
     let certificates = Certificates::open(&plan.dir, "paper", &NAMES).unwrap();
@@ -49,7 +49,7 @@ fn keys_are_their_owners() {
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&plan.dir), 0o700);
     let names: Vec<String> = files(&plan.dir).into_keys().collect();
-    assert_eq!(names.len(), 10, "{names:?}");
+    assert_eq!(names.len(), 12, "{names:?}");
     for name in names.iter().filter(|name| name.ends_with(".key")) {
         assert_eq!(mode(&plan.dir.join(name)), 0o600, "{name}");
     }

@@ -3,6 +3,7 @@
 //! A unit is one transaction and does nothing but talk to the database: it may run again (a deadlock, a batch that
 //! failed), hence `Fn`. A caller who goes away changes nothing: the unit runs to its end or not at all. The queue is
 //! bounded: a full one answers [`Error::Busy`] at once. Nothing here blocks a thread of the async runtime.
+mod hearing;
 mod postgres;
 mod sqlite;
 mod unit;
@@ -19,11 +20,11 @@ use crate::{
 };
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use std::{
-    sync::{Arc, Mutex, RwLock},
+    sync::{Arc, Mutex, RwLock, Weak},
     thread::JoinHandle,
     time::Instant,
 };
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use unit::{Unit, Work};
 
 /// How much of the machine a domain's database may use.
@@ -54,6 +55,10 @@ struct Inner {
     lanes: RwLock<Option<Lanes>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     meter: Meter,
+    /// Somebody wrote events.
+    told: Arc<Notify>,
+    /// Where another connection hears what other processes wrote: on PostgreSQL.
+    hear: Mutex<Option<Box<dyn FnOnce(Weak<Inner>) -> JoinHandle<()> + Send>>>,
 }
 #[derive(Clone)]
 struct Lanes {
@@ -66,24 +71,25 @@ impl Database {
     /// Fails when the first connection does; later ones are made again as needed.
     pub fn open(location: &Location, name: &'static str, settings: Settings) -> Result<Self> {
         let (writes, write_queue) = bounded(settings.queue.max(1));
-        let meter = Meter::new(name);
-        let mut threads = Vec::new();
+        let (meter, told) = (Meter::new(name), Arc::new(Notify::new()));
+        let (mut threads, mut hear) = (Vec::new(), None);
         let reads = match location.clone() {
             Location::Sqlite { file } => {
                 let (reads, read_queue) = bounded(settings.queue.max(1));
                 let mut writer = sqlite::connect(&file, false, &meter)?;
                 sqlite::bound(&mut writer, settings.max_mib)?;
                 crate::copy::refuse_half(&mut writer)?;
-                let queue = Queue::new(write_queue, &meter);
+                let queue = Queue::new(write_queue, &meter, &told);
                 for _ in 0..settings.readers.max(1) {
                     let (reader, queue) =
-                        (sqlite::connect(&file, true, &meter)?, Queue::new(read_queue.clone(), &meter));
+                        (sqlite::connect(&file, true, &meter)?, Queue::new(read_queue.clone(), &meter, &told));
                     threads.push(spawn(name, "read", move || sqlite::read_each(reader, &queue)));
                 }
                 threads.push(spawn(name, "write", move || sqlite::write_groups(writer, &file, &queue)));
                 reads
             }
             Location::Postgres { url, schema, role } => {
+                hear = Some(hearing::on(name, url.clone(), schema.clone(), role.clone()));
                 let counted = meter.clone();
                 let connect = Arc::new(move || postgres::connect(&url, &schema, role.as_deref(), &counted));
                 let mut first = connect()?;
@@ -91,14 +97,14 @@ impl Database {
                 let mut first = Some(first);
                 for _ in 0..settings.threads.max(1) {
                     let (conn, connect) = (first.take(), connect.clone());
-                    let queue = Queue::new(write_queue.clone(), &meter);
+                    let queue = Queue::new(write_queue.clone(), &meter, &told);
                     threads.push(spawn(name, "any", move || postgres::serve(conn, &*connect, &queue)));
                 }
                 writes.clone()
             }
         };
         let lanes = RwLock::new(Some(Lanes { reads, writes }));
-        Ok(Self(Arc::new(Inner { name, lanes, threads: Mutex::new(threads), meter })))
+        Ok(Self(Arc::new(Inner { name, lanes, threads: Mutex::new(threads), meter, told, hear: Mutex::new(hear) })))
     }
 
     /// Runs `unit` against committed data. It may not write.
@@ -151,6 +157,26 @@ impl Database {
         answer
     }
 
+    /// Woken when a unit of this process wrote events, and, once [`hears`](Self::hear), when another process said so.
+    pub fn told(&self) -> Arc<Notify> {
+        Arc::clone(&self.0.told)
+    }
+
+    /// From now on hears of events that other processes wrote; on SQLite there are none.
+    pub fn hear(&self) {
+        let hear = self.0.hear.lock().expect("never poisoned").take();
+        if let Some(hear) = hear {
+            let thread = hear(Arc::downgrade(&self.0));
+            self.0.threads.lock().expect("never poisoned").push(thread);
+        }
+    }
+
+    /// Tells other processes that there are events. Not in the transaction that wrote them: PostgreSQL lets transactions
+    /// that notify commit one after another only. Who misses it finds them at the next look.
+    pub async fn say(&self) -> Result<()> {
+        self.read(hearing::say).await
+    }
+
     /// The domain it was opened for.
     pub fn name(&self) -> &'static str {
         self.0.name
@@ -174,10 +200,17 @@ impl Database {
 struct Queue {
     units: Receiver<Box<dyn Work>>,
     meter: Meter,
+    told: Arc<Notify>,
 }
 impl Queue {
-    fn new(units: Receiver<Box<dyn Work>>, meter: &Meter) -> Self {
-        Self { units, meter: meter.clone() }
+    fn new(units: Receiver<Box<dyn Work>>, meter: &Meter, told: &Arc<Notify>) -> Self {
+        Self { units, meter: meter.clone(), told: Arc::clone(told) }
+    }
+    /// After a unit: wakes whoever tells events. Once too often does no harm.
+    fn tell(&self, conn: Option<&mut Conn>) {
+        if conn.is_some_and(|conn| std::mem::take(&mut conn.told)) {
+            self.told.notify_one();
+        }
     }
     /// Waits for a unit; `None` when the database was closed and nothing is left.
     fn next(&self) -> Option<Box<dyn Work>> {

@@ -72,6 +72,7 @@ pub(super) fn serve(mut held: Option<Conn>, connect: &dyn Fn() -> Result<Conn>, 
             held.take_if(|conn| !conn.alive());
         }
         let fate = run(&mut held, connect, &mut *unit);
+        queue.tell(held.as_mut());
         used = Instant::now();
         queue.answer(unit, fate);
     }
@@ -84,6 +85,7 @@ fn run(held: &mut Option<Conn>, connect: &dyn Fn() -> Result<Conn>, unit: &mut d
             Some(conn) => conn,
             None => held.insert(connect()?),
         };
+        conn.fresh();
         let (fate, trouble) = if unit.writes() {
             match conn.begin() {
                 Ok(()) => transact(conn, unit),

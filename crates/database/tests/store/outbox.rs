@@ -1,7 +1,7 @@
 use crate::harness::{Shop, on_both};
 use database::{Conn, Error, outbox::publish, schema::outbox};
 use diesel::prelude::*;
-use kernel::{Event, Time, Trace};
+use kernel::{BadEvent, Event, EventKind, Time, Trace};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -14,11 +14,15 @@ struct Told {
     subject: Uuid,
 }
 impl Event for Told {
+    const KINDS: &'static [EventKind] = &[];
     fn kind(&self) -> &'static str {
         "lamp.lit"
     }
     fn subject(&self) -> Uuid {
         self.subject
+    }
+    fn read(kind: &str, _: &Value) -> Result<Self, BadEvent> {
+        Err(BadEvent { kind: kind.into(), why: "nobody hears it".into() })
     }
 }
 

@@ -3,7 +3,7 @@ use super::{
     objects::{Problem, Told},
     settings::StripeSettings,
 };
-use kernel::Failure;
+use kernel::{Failure, Secret};
 use reqwest::{Method, RequestBuilder, StatusCode, redirect};
 use rustls_platform_verifier::BuilderVerifierExt as _;
 use serde::de::DeserializeOwned;
@@ -18,7 +18,7 @@ pub(super) type Form = Vec<(String, String)>;
 pub(super) struct Client {
     http: reqwest::Client,
     base: String,
-    key: super::settings::Secret,
+    key: Secret,
 }
 
 pub(super) enum Answer<T> {

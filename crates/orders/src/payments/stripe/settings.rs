@@ -1,39 +1,7 @@
 //! What a shop says of its Stripe account. Its secrets are read, and never shown.
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::{fmt, net::IpAddr};
-
-/// A text that is never shown: not by `Debug`, not where settings are printed.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    pub(super) fn expose(&self) -> &str {
-        &self.0
-    }
-    fn shown(&self) -> &'static str {
-        if self.0.is_empty() { "" } else { "***" }
-    }
-}
-impl From<&str> for Secret {
-    fn from(text: &str) -> Self {
-        Self(text.trim().to_owned())
-    }
-}
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.shown().fmt(f)
-    }
-}
-impl Serialize for Secret {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.shown())
-    }
-}
-impl<'de> Deserialize<'de> for Secret {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(|text| text.as_str().into())
-    }
-}
+use kernel::Secret;
+use serde::{Deserialize, Deserializer, Serialize};
+use std::net::IpAddr;
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -72,7 +40,7 @@ fn listed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Secret>, D::
         List(Vec<Secret>),
     }
     Ok(match Written::deserialize(deserializer)? {
-        Written::Text(text) => text.split(',').map(Secret::from).filter(|secret| !secret.0.is_empty()).collect(),
+        Written::Text(text) => text.split(',').map(Secret::from).filter(|secret| !secret.is_empty()).collect(),
         Written::List(list) => list,
     })
 }
@@ -80,11 +48,11 @@ fn listed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Secret>, D::
 impl StripeSettings {
     /// What is wrong with them, a sentence each; without the secrets.
     pub(crate) fn problems(&self) -> Vec<String> {
-        let empty = self.webhook_secrets.is_empty() || self.webhook_secrets.iter().any(|secret| secret.0.is_empty());
+        let empty = self.webhook_secrets.is_empty() || self.webhook_secrets.iter().any(|secret| secret.is_empty());
         let told = [
-            (self.secret_key.0.is_empty(), "secret_key: Stripe needs the account's secret key"),
+            (self.secret_key.is_empty(), "secret_key: Stripe needs the account's secret key"),
             (
-                !self.secret_key.0.bytes().all(|b| b.is_ascii_graphic()),
+                !self.secret_key.expose().bytes().all(|b| b.is_ascii_graphic()),
                 "secret_key: not a key: it has other characters",
             ),
             (empty, "webhook_secrets: name the signing secret of the webhook endpoint"),

@@ -1,6 +1,6 @@
 //! Whether Stripe sent it: an HMAC over the time and the bytes as they came.
-use super::{BadEvent, settings::Secret};
-use kernel::Time;
+use super::BadEvent;
+use kernel::{Secret, Time};
 use ring::hmac;
 
 /// The header's `t`, once, and every `v1`; other schemes are not listened to.
