@@ -17,6 +17,7 @@ pub(crate) fn catalogue() -> Vec<EventKind> {
         users_api::UserEvent::KINDS,
         products_api::ProductEvent::KINDS,
         products_api::StockEvent::KINDS,
+        products_api::ReviewEvent::KINDS,
         orders_api::OrderEvent::KINDS,
         webhooks_api::WebhookEvent::KINDS,
     ];

@@ -179,7 +179,7 @@ pub(crate) async fn submit(
         Reply::json(201, &ReviewBody::from(review)).location(format!("/v1/reviews/{}", review.id)).etag(review.version)
     });
     let opinion = post.body.read()?;
-    Ok(kept.answer(service.submit_review(&caller.call, path.0, opinion, kept.handle()).await?))
+    Ok(kept.answer(service.submit_review(service.asker(&caller.call), path.0, opinion, kept.handle()).await?))
 }
 
 pub(crate) async fn list(
@@ -196,7 +196,7 @@ pub(crate) async fn list(
         Some(_) => return Err(bad_query("sort", "newest, mark or -mark")),
     };
     let verified = query.parse("verified")?;
-    let standing = match service.moderates(&caller.call) {
+    let standing = match service.asker(&caller.call).moderates {
         true => query.parse("status")?,
         false => Some(Standing::Published),
     };
@@ -214,7 +214,7 @@ pub(crate) async fn show(
     request: HttpRequest,
     id: PathId<ReviewKind>,
 ) -> Result<HttpResponse, Problem> {
-    let review = service.review(&caller.call, id.0).await?;
+    let review = service.review(service.asker(&caller.call), id.0).await?;
     Ok(Versioned::read(&request, review.version, &ReviewBody::from(&review)))
 }
 
@@ -228,7 +228,8 @@ pub(crate) async fn change(
     let mut fields = Fields::new();
     let rewrite = body.0.read(&mut fields);
     let rewrite = fields.done(Some(rewrite))?; // what was refused is `None` in it, and refuses the whole
-    let review = service.rewrite_review(&caller.call, id.0, Versioned::expected(&request)?, rewrite).await?;
+    let review =
+        service.rewrite_review(service.asker(&caller.call), id.0, Versioned::expected(&request)?, rewrite).await?;
     Ok(Reply::json(200, &ReviewBody::from(&review)).etag(review.version).into())
 }
 
@@ -237,7 +238,7 @@ pub(crate) async fn delete(
     caller: Caller,
     id: PathId<ReviewKind>,
 ) -> Result<HttpResponse, Problem> {
-    service.delete_review(&caller.call, id.0).await?;
+    service.delete_review(service.asker(&caller.call), id.0).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -251,5 +252,5 @@ pub(crate) async fn moderate(
     let kept = post.once(|review: &Review| Reply::json(200, &ReviewBody::from(review)).etag(review.version));
     let verdict = post.body.read()?;
     let expected = Versioned::expected(&request)?;
-    Ok(kept.answer(service.moderate_review(&caller.call, id.0, expected, verdict, kept.handle()).await?))
+    Ok(kept.answer(service.moderate_review(service.asker(&caller.call), id.0, expected, verdict, kept.handle()).await?))
 }

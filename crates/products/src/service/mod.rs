@@ -21,6 +21,8 @@ use web::{Module, Tasks, Worker};
 
 pub(crate) use categories::NewCategory;
 pub(crate) use products::Viewer;
+#[cfg(test)]
+pub(crate) use reviews::Asker;
 pub(crate) use reviews::{MODERATE, Verdict};
 pub(crate) use variants::{Changes as VariantChanges, Sold};
 

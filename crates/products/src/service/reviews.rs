@@ -15,12 +15,27 @@ use database::{
     Conn,
     once::{Kept, Once},
 };
-use kernel::{Call, Id, Page, Principal, Time};
+use kernel::{Call, Id, Page, Principal, Time, Trace};
 use products_api::{ProductId, ReviewEvent, ReviewId};
 use users_api::UserId;
 
 /// The right to decide what others see of reviews.
 pub(crate) const MODERATE: &str = "reviews:moderate";
+
+/// Who asks for something of reviews, and in the course of what.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asker {
+    pub user: Option<UserId>,
+    /// Staff: sees all, and decides what others see.
+    pub moderates: bool,
+    pub trace: Trace,
+}
+
+impl Asker {
+    fn wrote(&self, review: &Review) -> bool {
+        review.user.is_some() && review.user == self.user
+    }
+}
 
 /// What staff says of a review.
 #[derive(Clone, Debug)]
@@ -31,24 +46,24 @@ pub(crate) struct Verdict {
 }
 
 impl Service {
-    pub(crate) fn moderates(&self, call: &Call) -> bool {
-        matches!(&call.principal, Principal::User(user) if user.may(MODERATE, self.now()))
+    pub(crate) fn asker(&self, call: &Call) -> Asker {
+        let moderates = matches!(&call.principal, Principal::User(user) if user.may(MODERATE, self.now()));
+        Asker { user: call.principal.user(), moderates, trace: call.trace }
     }
 
     /// One a user and product.
     pub(crate) async fn submit_review(
         &self,
-        call: &Call,
+        asker: Asker,
         product: Named,
         opinion: Opinion,
         once: Once<Review>,
     ) -> Result<Kept<Review>, Error> {
-        let author: UserId = call.principal.user().ok_or(Error::NotFound)?;
-        let (now, trace, id) = (self.now(), call.trace, Id::new());
-        let (viewer, standing) = (self.viewer(call), self.at_first());
+        let author = asker.user.ok_or(Error::NotFound)?;
+        let (now, trace, id, standing) = (self.now(), asker.trace, Id::new(), self.at_first());
         let unit = move |tx: &mut Conn| {
             once.run(tx, |tx| {
-                let product = store::products::seen(tx, &product, viewer == Viewer::Staff)?.ok_or(Error::NotFound)?;
+                let product = store::products::seen(tx, &product, false)?.ok_or(Error::NotFound)?;
                 if !store::customers::stands(tx, author)? {
                     return Err(Error::AccountGone);
                 }
@@ -77,10 +92,9 @@ impl Service {
     }
 
     /// What is not published is its author's and staff's; to others it is not found.
-    pub(crate) async fn review(&self, call: &Call, id: ReviewId) -> Result<Review, Error> {
-        let (all, asker) = (self.moderates(call), call.principal.user());
+    pub(crate) async fn review(&self, asker: Asker, id: ReviewId) -> Result<Review, Error> {
         let found = self.db.read(move |conn| store::reviews::one(conn, id)).await?;
-        let shown = |review: &Review| all || review.standing == Standing::Published || is_by(review, asker);
+        let shown = |review: &Review| asker.moderates || review.standing == Standing::Published || asker.wrote(review);
         found.filter(shown).ok_or(Error::NotFound)
     }
 
@@ -103,15 +117,14 @@ impl Service {
     /// By its author. What is written anew is looked at anew.
     pub(crate) async fn rewrite_review(
         &self,
-        call: &Call,
+        asker: Asker,
         id: ReviewId,
         expected: Option<i64>,
         rewrite: Rewrite,
     ) -> Result<Review, Error> {
-        let (now, trace, author) = (self.now(), call.trace, call.principal.user());
-        let at_first = self.at_first();
+        let (now, trace, at_first) = (self.now(), asker.trace, self.at_first());
         let unit = move |tx: &mut Conn| {
-            let known = store::reviews::locked(tx, id)?.filter(|review| is_by(review, author));
+            let known = store::reviews::locked(tx, id)?.filter(|review| asker.wrote(review));
             let known = in_version(known, expected)?;
             let opinion = known.opinion.rewritten(rewrite.clone());
             if opinion == known.opinion {
@@ -130,13 +143,13 @@ impl Service {
     /// By staff. The same verdict again changes nothing.
     pub(crate) async fn moderate_review(
         &self,
-        call: &Call,
+        asker: Asker,
         id: ReviewId,
         expected: Option<i64>,
         verdict: Verdict,
         once: Once<Review>,
     ) -> Result<Kept<Review>, Error> {
-        let (now, trace) = (self.now(), call.trace);
+        let (now, trace) = (self.now(), asker.trace);
         let unit = move |tx: &mut Conn| {
             once.run(tx, |tx| {
                 let known = in_version(store::reviews::locked(tx, id)?, expected)?;
@@ -155,11 +168,10 @@ impl Service {
     }
 
     /// By its author or by staff.
-    pub(crate) async fn delete_review(&self, call: &Call, id: ReviewId) -> Result<(), Error> {
-        let (now, trace) = (self.now(), call.trace);
-        let (all, asker) = (self.moderates(call), call.principal.user());
+    pub(crate) async fn delete_review(&self, asker: Asker, id: ReviewId) -> Result<(), Error> {
+        let (now, trace) = (self.now(), asker.trace);
         let unit = move |tx: &mut Conn| {
-            let known = store::reviews::locked(tx, id)?.filter(|review| all || is_by(review, asker));
+            let known = store::reviews::locked(tx, id)?.filter(|review| asker.moderates || asker.wrote(review));
             let known = known.ok_or(Error::NotFound)?;
             store::reviews::delete(tx, id)?;
             store::reviews::rate(tx, known.product, Rating::NONE.since(known.counted()))?;
@@ -176,10 +188,6 @@ impl Service {
             Reviews::Open => Standing::Published,
         }
     }
-}
-
-fn is_by(review: &Review, user: Option<UserId>) -> bool {
-    review.user.is_some() && review.user == user
 }
 
 fn in_version(review: Option<Review>, expected: Option<i64>) -> Result<Review, Error> {
