@@ -9,7 +9,15 @@ pub enum Role {
     Admin,
 }
 
-const STAFF: &[&str] = &["products:read", "products:write", "stock:read", "stock:write", "orders:read", "orders:write"];
+const STAFF: &[&str] = &[
+    "products:read",
+    "products:write",
+    "reviews:moderate",
+    "stock:read",
+    "stock:write",
+    "orders:read",
+    "orders:write",
+];
 const ADMIN: &[&str] = &["users:read", "users:write"];
 
 impl Role {
