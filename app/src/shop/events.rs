@@ -13,11 +13,12 @@ const PURGE: Duration = Duration::from_secs(3600);
 
 /// Every kind of events there is, whoever tells it and wherever.
 pub(crate) fn catalogue() -> Vec<EventKind> {
-    let all: [&[EventKind]; 4] = [
+    let all: [&[EventKind]; 5] = [
         users_api::UserEvent::KINDS,
         products_api::ProductEvent::KINDS,
         products_api::StockEvent::KINDS,
         orders_api::OrderEvent::KINDS,
+        webhooks_api::WebhookEvent::KINDS,
     ];
     all.concat()
 }

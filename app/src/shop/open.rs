@@ -150,7 +150,7 @@ impl Opened {
         }
         #[cfg(feature = "webhooks")]
         if let Some(webhooks) = &self.webhooks {
-            checks.extend(webhooks.audit(at_rest).await.map_err(|error| format!("webhooks: {error}"))?);
+            checks.extend(webhooks.audit().await.map_err(|error| format!("webhooks: {error}"))?);
         }
         Ok(checks)
     }
@@ -216,7 +216,8 @@ impl Opened {
     async fn webhooks(&mut self, wiring: &Wiring<'_>) -> Result<(), String> {
         let (database, clock) = (database(wiring, ModuleName::Webhooks)?, Arc::clone(&wiring.clock));
         let settings = wiring.settings.webhooks.clone();
-        let webhooks = webhooks::Webhooks::open(database, clock, event_kinds(), settings).await?;
+        let webhooks = webhooks::Webhooks::open(database.clone(), clock, events::catalogue(), settings).await?;
+        self.party(ModuleName::Webhooks, &database, webhooks.listener());
         self.modules.push(webhooks.module());
         self.webhooks = Some(webhooks);
         Ok(())
@@ -234,7 +235,7 @@ impl Opened {
         Ok(())
     }
 
-    #[cfg(any(feature = "users", feature = "products", feature = "orders"))]
+    #[cfg(any(feature = "users", feature = "products", feature = "orders", feature = "webhooks"))]
     fn party(&mut self, module: ModuleName, db: &Database, listener: Listener) {
         self.parties.push(Party { module, db: db.clone(), listener });
     }
@@ -249,20 +250,6 @@ impl Opened {
         services.add::<_, orders_remote::Wire>(&self.history, orders_remote::pb::DESCRIPTORS);
         services
     }
-}
-
-/// Whatever any domain tells, whether or not this build has it.
-#[cfg(feature = "webhooks")]
-fn event_kinds() -> Vec<kernel::EventKind> {
-    use kernel::Event;
-    let all = [
-        users_api::UserEvent::KINDS,
-        products_api::ProductEvent::KINDS,
-        products_api::StockEvent::KINDS,
-        orders_api::OrderEvent::KINDS,
-        webhooks_api::WebhookEvent::KINDS,
-    ];
-    all.concat()
 }
 
 #[cfg(any(feature = "users", feature = "products", feature = "orders", feature = "webhooks"))]
