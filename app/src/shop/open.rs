@@ -150,7 +150,7 @@ impl Opened {
         }
         #[cfg(feature = "webhooks")]
         if let Some(webhooks) = &self.webhooks {
-            checks.extend(webhooks.audit(at_rest).await.map_err(|error| format!("webhooks: {error}"))?);
+            checks.extend(webhooks.audit().await.map_err(|error| format!("webhooks: {error}"))?);
         }
         Ok(checks)
     }
