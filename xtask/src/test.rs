@@ -278,7 +278,7 @@ impl Outcome {
 
     /// Of a check that is one test, whatever it counted.
     fn of_one(answers: usize) -> Self {
-        println!("{answers} documented answers were produced");
+        println!("{answers} documented answers and events were produced");
         Self { counts: Counts { passed: 1, ..Counts::default() }, verdict: Ok(()) }
     }
 
