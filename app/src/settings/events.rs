@@ -28,7 +28,20 @@ impl EventSettings {
             BrokerName::Nats => self.nats.problems(),
             BrokerName::Kafka => self.kafka.problems(),
         };
-        self.pace.problems().into_iter().chain(of_broker).collect()
+        // What a broker brings again after that would be handled again.
+        let remembered = self.pace.keep_handled_days * 24;
+        let kept = match self.broker {
+            BrokerName::InProcess => None,
+            BrokerName::Nats => Some(("nats", self.nats.keep_hours)),
+            BrokerName::Kafka => Some(("kafka", self.kafka.keep_hours)),
+        };
+        let forgotten = kept.filter(|(_, hours)| u64::from(*hours) > remembered).map(|(name, hours)| {
+            format!(
+                "events.{name}.keep_hours: {hours} hours are longer than events.pace.keep_handled_days, for which what was \
+                 handled is remembered"
+            )
+        });
+        self.pace.problems().into_iter().chain(of_broker).chain(forgotten).collect()
     }
 }
 

@@ -174,7 +174,6 @@ impl Opened {
     #[cfg(feature = "products")]
     async fn products(&mut self, wiring: &Wiring<'_>) -> Result<(), String> {
         let (database, settings) = (database(wiring, ModuleName::Products)?, wiring.settings);
-        let told = database.clone();
         let (clock, uploads) = (Arc::clone(&wiring.clock), settings.data_dir.join("uploads"));
         let choices = settings.products.clone();
         let products = match wiring.purpose {
@@ -185,7 +184,6 @@ impl Opened {
             Purpose::Look => products::Products::look(database.clone(), clock, choices, uploads),
         };
         self.party(ModuleName::Products, &database, products.listener());
-        self.party(ModuleName::Products, &told, products.listener());
         self.catalogue = wiring.serve(ModuleName::Products, "Catalogue", products.catalogue());
         self.stock = wiring.serve(ModuleName::Products, "Stock", products.stock());
         self.modules.push(products.module());

@@ -1,8 +1,8 @@
 //! Shops whose broker a test may take away.
 use launch::{Nats, NatsOptions, Tansu};
-use std::{env, path::PathBuf};
+use std::{env, path::PathBuf, time::Duration};
 use tempfile::TempDir;
-use testkit::{Broker, BrokerUsed, Options, Proxy, Shop, chosen_topology, until};
+use testkit::{Broker, BrokerUsed, Options, Proxy, Shop, chosen_topology, until_within};
 
 /// A broker of a test's own, with what stands before it.
 pub enum Stand {
@@ -88,7 +88,8 @@ pub async fn measured(shop: &Shop, name: &str) -> f64 {
 
 /// Everything was told, and handled by whoever heard it.
 pub async fn until_all_is_told(shop: &Shop) {
-    until("all is told and handled", async || {
+    // A process that was killed while it held leases is waited for, and a consumer of Kafka that is new to its group.
+    until_within("all is told and handled", Duration::from_secs(120), async || {
         let waits = measured(shop, "cleave_outbox_events").await + measured(shop, "cleave_inbox_events").await;
         (waits == 0.0).then_some(())
     })

@@ -114,9 +114,10 @@ impl Consumer {
                 return Err(Stopped::Lost);
             }
         }
-        let subscription = match held {
+        // Out of its place meanwhile: whoever drops this between keeping and acknowledging begins anew.
+        let mut subscription = match held.take() {
             Some(subscription) => subscription,
-            None => held.insert(self.subscribe().await?),
+            None => self.subscribe().await?,
         };
         let batch = subscription.next(KEPT, WAIT).await?;
         if let Some(behind) = batch.behind {
@@ -126,6 +127,7 @@ impl Consumer {
             self.keep(batch, exclusive).await?;
             subscription.acknowledge().await?;
         }
+        *held = Some(subscription);
         Ok(())
     }
 

@@ -35,7 +35,7 @@ pub use metrics::Counters;
 pub use proxy::{Proxy, Way};
 pub use shop::{ADMIN, Backend, BrokerUsed, CrashAt, Options, Shop, chosen_topology, database};
 pub use tls::clients_can_be_made;
-pub use wait::until;
+pub use wait::{until, until_within};
 
 /// A word that no other test uses.
 pub fn unique(word: &str) -> String {

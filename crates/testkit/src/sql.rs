@@ -57,6 +57,24 @@ impl Shop {
         row.number
     }
 
+    /// What `sql` answers in the database of `domain`: the column `name`, a text, of each row.
+    pub fn texts(&self, domain: &str, sql: &str) -> Vec<String> {
+        let rows: Vec<Name> = match self.backend {
+            Backend::Sqlite => {
+                let file = self.data_dir_of(domain).join(format!("{domain}.db")).display().to_string();
+                let mut conn = SqliteConnection::establish(&file).expect("the domain has a file of its own");
+                conn.batch_execute("PRAGMA busy_timeout = 5000").expect("SQLite answers");
+                sql_query(sql).load(&mut conn).expect("texts")
+            }
+            Backend::Postgres => {
+                let mut conn = self.superuser(domain);
+                conn.batch_execute(&format!("SET search_path TO {domain}")).expect("a schema");
+                sql_query(sql).load(&mut conn).expect("texts")
+            }
+        };
+        rows.into_iter().map(|Name { name }| name).collect()
+    }
+
     /// PostgreSQL, where the shop has one database: runs `sql` with the rights of `domain`.
     pub fn with_rights_of(&self, domain: &str, sql: &str) -> Result<(), String> {
         let mut conn = self.superuser(domain);
