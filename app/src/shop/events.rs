@@ -18,6 +18,7 @@ pub(crate) fn catalogue() -> Vec<EventKind> {
         products_api::ProductEvent::KINDS,
         products_api::CategoryEvent::KINDS,
         products_api::StockEvent::KINDS,
+        products_api::ReviewEvent::KINDS,
         orders_api::OrderEvent::KINDS,
         webhooks_api::WebhookEvent::KINDS,
     ];

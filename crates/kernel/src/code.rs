@@ -45,6 +45,7 @@ codes! {
     EmailTaken             409 "email_taken"              "An account with this email address exists.";
     SlugTaken              409 "slug_taken"               "Another one has this slug.";
     OptionsTaken           409 "options_taken"            "Another variant of the product has these option values.";
+    AlreadyReviewed        409 "already_reviewed"         "You have reviewed this product before; change that review.";
     BelowReserved          409 "below_reserved"           "More is reserved than would be on hand.";
     OutOfStock             409 "out_of_stock"             "Not enough is left.";
     CartChanged            409 "cart_changed"             "Prices have moved or things are no longer sold; the cart shows how it is now.";
@@ -57,6 +58,8 @@ codes! {
     OrderNotCapturable     409 "order_not_capturable"     "That much cannot be captured of the order's payment.";
     OrderNotRefundable     409 "order_not_refundable"     "That much cannot be refunded of what was captured.";
     PaymentRefused         409 "payment_refused"          "The payment provider refused; nothing was moved.";
+    EndpointPaused         409 "endpoint_paused"          "The endpoint is paused; enable it first.";
+    DeliveryUnderWay       409 "delivery_under_way"       "The delivery is being tried just now.";
     LastAdministrator      409 "last_administrator"       "The shop would be left without an administrator.";
     IdempotencyInProgress  409 "idempotency_in_progress"  "A request with this Idempotency-Key is still running.";
     VersionMismatch        412 "version_mismatch"         "It has changed since you read it.";

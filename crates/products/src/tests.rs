@@ -1,6 +1,7 @@
 //! The statements themselves, every body on both databases.
 mod audit;
 mod ledger;
+mod reviews;
 mod states;
 
 use crate::{

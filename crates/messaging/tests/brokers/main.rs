@@ -4,10 +4,13 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod away;
+mod consumer;
 mod every;
+mod house;
 mod kafka;
 mod nats;
 mod place;
+mod relay;
 
 /// Each body on each broker.
 macro_rules! on_every_broker {

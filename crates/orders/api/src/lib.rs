@@ -1,5 +1,7 @@
 //! What others may ask of orders, and hear from it.
 use kernel::{Call, CallError, Id, Kind, Money, Time, contract};
+use products_api::VariantId;
+use serde::{Deserialize, Serialize};
 use users_api::UserId;
 
 /// What somebody bought, or tried to.
@@ -53,7 +55,14 @@ kernel::events! {
     /// Told of orders. Who bought and where it goes is not told: who may see it asks for the order.
     pub enum OrderEvent of "orders" {
         /// A checkout succeeded: the stock is the order's, and its money is secured where its provider secures any.
-        "order.placed" 1 => Placed of order_id: OrderId { number: i64, user_id: Option<UserId>, total: Money },
+        "order.placed" 1 => Placed of order_id: OrderId {
+            number: i64,
+            user_id: Option<UserId>,
+            total: Money,
+            /// What was bought. Events of a time before this was told have none.
+            #[serde(default)]
+            lines: Vec<OrderedLine>,
+        },
         /// All of its money has come: told once, also of an order that costs nothing. `amount` is what came.
         "order.paid" 1 => Paid of order_id: OrderId { amount: Money },
         /// An attempt that came to nothing; its reservation is released and its payment void.
@@ -72,5 +81,14 @@ kernel::events! {
         "order.payment_voided" 1 => Voided of order_id: OrderId {},
         /// Money came for an order that had failed by then; it was given back. Somebody may want to look.
         "order.payment_late" 1 => PaymentLate of order_id: OrderId {},
+        /// Its buyer's account is gone: who that was and where it went is forgotten. What was bought and paid stays.
+        "order.anonymised" 1 => Anonymised of order_id: OrderId {},
     }
+}
+
+/// So many pieces of a variant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct OrderedLine {
+    pub variant_id: VariantId,
+    pub quantity: i64,
 }

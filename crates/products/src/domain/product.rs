@@ -1,5 +1,5 @@
 //! Products and what they are made of.
-use super::text;
+use super::{review::Rating, text};
 use kernel::{Currency, Id, Minor, Money, Time};
 use products_api::{CategoryId, ProductId, VariantId};
 use serde::{Deserialize, Serialize};
@@ -40,6 +40,10 @@ pub(crate) struct Product {
     pub tags: Vec<String>,
     pub images: Vec<Image>,
     pub variants: Vec<Variant>,
+    /// Of its published reviews.
+    pub rating: Rating,
+    /// Pieces that were bought.
+    pub sold: i64,
     pub version: i64,
     pub created_at: Time,
     pub updated_at: Time,
@@ -179,6 +183,8 @@ impl NewProduct {
             tags,
             images,
             variants,
+            rating: Rating::NONE,
+            sold: 0,
             version,
             created_at,
             updated_at,

@@ -1,9 +1,10 @@
 //! What must hold of the tables of products. Each check reads its tables once, however much there is.
 use database::audit::{Invariant, shown};
-use products_api::{Product, Reservation, Variant};
+use products_api::{Product, Reservation, Review, Variant};
+use users_api::User;
 
 /// What holds at any moment.
-pub(crate) static ALWAYS: [Invariant; 10] = [
+pub(crate) static ALWAYS: [Invariant; 14] = [
     Invariant {
         name: "products.stock_is_its_ledger",
         holds: "what is on hand and what is reserved of a variant are the sums of its movements",
@@ -113,6 +114,43 @@ pub(crate) static ALWAYS: [Invariant; 10] = [
                SELECT product_id, currency, amount AS kept, NULL AS lowest FROM product_prices UNION ALL \
                SELECT product_id, currency, NULL, MIN(amount) FROM prices GROUP BY product_id, currency) both_sides \
                GROUP BY product_id, currency",
+    },
+    Invariant {
+        name: "products.rating_adds_up",
+        holds: "what is kept of a product's rating is the number and the sum of the marks of its published reviews",
+        shown: shown::<Product>,
+        rows: "SELECT p.id AS subject, CASE WHEN p.review_count <> COALESCE(r.marks, 0) OR p.mark_sum <> COALESCE(r.sum, 0) \
+               THEN 'kept are ' || p.review_count || ' marks of ' || p.mark_sum || ', its reviews have ' \
+               || COALESCE(r.marks, 0) || ' of ' || COALESCE(r.sum, 0) END AS detail FROM products p LEFT JOIN \
+               (SELECT product_id, COUNT(*) AS marks, CAST(SUM(mark) AS bigint) AS sum FROM reviews \
+               WHERE status = 'published' GROUP BY product_id) r ON r.product_id = p.id",
+    },
+    Invariant {
+        name: "products.sold_adds_up",
+        holds: "what was sold of a product is the sum of its purchases",
+        shown: shown::<Product>,
+        rows: "SELECT p.id AS subject, CASE WHEN p.sold <> COALESCE(b.quantity, 0) THEN p.sold || ' sold, ' \
+               || COALESCE(b.quantity, 0) || ' bought' END AS detail FROM products p LEFT JOIN \
+               (SELECT product_id, CAST(SUM(quantity) AS bigint) AS quantity FROM purchases GROUP BY product_id) b \
+               ON b.product_id = p.id",
+    },
+    // Whose buyer was forgotten stays as it was.
+    Invariant {
+        name: "products.verified_is_bought",
+        holds: "a user's review is verified where the user bought the product, and there only",
+        shown: shown::<Review>,
+        rows: "SELECT r.id AS subject, CASE WHEN r.verified AND b.user_id IS NULL THEN 'verified, and not bought' \
+               WHEN NOT r.verified AND b.user_id IS NOT NULL THEN 'bought, and not verified' END AS detail \
+               FROM reviews r LEFT JOIN (SELECT DISTINCT user_id, product_id FROM purchases WHERE user_id IS NOT NULL) b \
+               ON b.user_id = r.user_id AND b.product_id = r.product_id WHERE r.user_id IS NOT NULL",
+    },
+    Invariant {
+        name: "products.forgotten_have_nothing",
+        holds: "whose account is gone has no review and no purchase",
+        shown: shown::<User>,
+        rows: "SELECT c.user_id AS subject, CASE WHEN c.forgotten_at IS NOT NULL AND o.user_id IS NOT NULL \
+               THEN 'forgotten, and still named' END AS detail FROM customers c LEFT JOIN \
+               (SELECT user_id FROM reviews UNION SELECT user_id FROM purchases) o ON o.user_id = c.user_id",
     },
 ];
 

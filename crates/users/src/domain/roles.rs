@@ -9,8 +9,19 @@ pub enum Role {
     Admin,
 }
 
-const STAFF: &[&str] = &["products:read", "products:write", "stock:read", "stock:write", "orders:read", "orders:write"];
-const ADMIN: &[&str] = &["users:read", "users:write"];
+const STAFF: &[&str] = &[
+    "products:read",
+    "products:write",
+    "reviews:moderate",
+    "stock:read",
+    "stock:write",
+    "orders:read",
+    "orders:write",
+    "events:read",
+    "notices:read",
+    "notices:write",
+];
+const ADMIN: &[&str] = &["users:read", "users:write", "webhooks:read", "webhooks:write"];
 
 impl Role {
     pub const ALL: [Self; 3] = [Self::Customer, Self::Staff, Self::Admin];

@@ -6,7 +6,7 @@ use super::{Attempt, By, CheckoutError, Met, Terms, book, meet, meet::paid_event
 use crate::{
     domain::{
         cart::{CartId, CartLine},
-        order::{FullOrder, Order, PaymentStatus, Status},
+        order::{FullOrder, Order, OrderLine, PaymentStatus, Status},
         payment::{Payment, State},
         process::Step,
     },
@@ -20,7 +20,7 @@ use crate::{
 };
 use database::{Conn, once::Once};
 use kernel::{Call, CallError, Failure};
-use orders_api::{OrderEvent, OrderId};
+use orders_api::{OrderEvent, OrderId, OrderedLine};
 use products_api::{ConfirmError, PriceNow, Reserve, ReserveError, ReserveLine};
 use std::sync::Arc;
 
@@ -229,7 +229,7 @@ impl Driver {
             let paid = payment.all_came();
             let order = store::orders::place(tx, held.order, status, paid, terms.now)?.ok_or_else(busy)?;
             let paid = paid.then(|| paid_event(&order, Some(&payment)));
-            let events: Vec<_> = std::iter::once(placed_event(&order)).chain(paid).collect();
+            let events: Vec<_> = std::iter::once(placed_event(&order, &lines)).chain(paid).collect();
             database::outbox::publish(tx, &events, terms.now, terms.trace)?;
             let order = Order { payment: Some(payment), ..order };
             let answer = Attempt::Placed(FullOrder { order, lines: lines.clone() });
@@ -370,12 +370,14 @@ fn with(mut order: FullOrder, payment: Payment) -> FullOrder {
     order
 }
 
-fn placed_event(order: &Order) -> OrderEvent {
+fn placed_event(order: &Order, lines: &[OrderLine]) -> OrderEvent {
+    let line = |line: &OrderLine| OrderedLine { variant_id: line.variant, quantity: line.quantity };
     OrderEvent::Placed {
         order_id: order.id,
         number: order.number.unwrap_or_default(),
         user_id: order.user,
         total: order.total(),
+        lines: lines.iter().map(line).collect(),
     }
 }
 
