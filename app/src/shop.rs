@@ -7,6 +7,7 @@ use web::Route;
 pub(crate) mod alone;
 mod events;
 mod open;
+mod told;
 mod wiring;
 
 pub(crate) use events::catalogue;

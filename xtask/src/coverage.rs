@@ -26,7 +26,8 @@ pub(crate) fn check(workspace: &Workspace, folder: &Path) -> Result<usize> {
     let (openapi, asyncapi) = (document("docs/openapi.json")?, document("docs/asyncapi.json")?);
     let (answered, told) = (lines(folder, "log")?, lines(folder, "events")?);
     let caused = changes::caused(answered.iter().map(String::as_str), told.iter().map(String::as_str))?;
-    let wrong = Changes::read(&workspace.file(changes::TABLE)?)?.compare(&caused);
+    let table = Changes::read(&workspace.file(changes::TABLE)?)?;
+    let wrong = [table.against(&openapi, &asyncapi), table.compare(&caused)].concat();
     if !wrong.is_empty() {
         println!("{}", wrong.join("\n"));
     }

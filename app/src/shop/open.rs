@@ -2,7 +2,7 @@
 use super::{
     Domain, alone, domains,
     events::{self, Party},
-    prepare, up_to_date,
+    prepare, told, up_to_date,
     wiring::{Here, Purpose, Wiring},
 };
 use crate::settings::{ModuleName, Settings};
@@ -96,7 +96,7 @@ pub(crate) async fn open(settings: &Settings) -> Result<Shop, String> {
 pub(crate) async fn audit(settings: &Settings, at_rest: bool) -> Result<Vec<Check>, String> {
     up_to_date(settings)?;
     let wiring = Wiring::looking(settings)?;
-    Opened::all(&wiring).await?.audit(at_rest).await
+    Opened::all(&wiring).await?.audit(&wiring, at_rest).await
 }
 
 impl Opened {
@@ -132,8 +132,8 @@ impl Opened {
         not(any(feature = "products", feature = "orders", feature = "webhooks")),
         expect(unused_variables, reason = "nothing of users is under way for longer than a transaction")
     )]
-    async fn audit(&self, at_rest: bool) -> Result<Vec<Check>, String> {
-        let mut checks = Vec::new();
+    async fn audit(&self, wiring: &Wiring<'_>, at_rest: bool) -> Result<Vec<Check>, String> {
+        let mut checks = told::audit(&self.parties, wiring.clock.as_ref(), at_rest).await?;
         #[cfg(feature = "users")]
         if let Some(users) = &self.users {
             checks.extend(users.audit().await.map_err(|error| format!("users: {error}"))?);

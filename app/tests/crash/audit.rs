@@ -164,6 +164,42 @@ async fn an_account_that_is_told_of_and_gone_is_named() {
     .await;
 }
 
+/// What is the same of every domain is looked at in users.
+#[tokio::test]
+async fn an_event_that_was_given_up_is_named() {
+    names("users.nothing_was_given_up", |shop| {
+        let form = if shop.backend == Backend::Sqlite { "" } else { "::jsonb" };
+        let id = ids(shop);
+        shop.corrupt("users", &format!("INSERT INTO inbox (id, kind, subject, event, received_at, tries, dead_at) SELECT {id}, 'lamp.lit', 'lamp', '{{}}'{form}, created_at, 10, created_at FROM users LIMIT 1"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn events_that_wait_are_named_at_rest() {
+    let mut shop = start();
+    shop.ends_unaudited("a row of it is off");
+    shop.settled().await;
+    shop.stop();
+    let off = |shop: &Shop| {
+        let told = printed(&audit(shop, "users", &["--at-rest"]));
+        let off =
+            told.lines().filter_map(|line| line.strip_prefix("OFF")?.split_whitespace().next().map(str::to_owned));
+        off.collect::<Vec<_>>()
+    };
+    assert_eq!(off(&shop), [""; 0]);
+    shop.corrupt("users", "UPDATE outbox SET published_at = NULL");
+    assert_eq!(off(&shop), ["users.everything_was_told"]);
+    shop.corrupt("users", "UPDATE outbox SET published_at = occurred_at");
+    let form = if shop.backend == Backend::Sqlite { "" } else { "::jsonb" };
+    let id = ids(&shop);
+    shop.corrupt("users", &format!("INSERT INTO inbox (id, kind, subject, event, received_at, tries) SELECT {id}, 'lamp.lit', 'lamp', '{{}}'{form}, created_at, 0 FROM users LIMIT 1"));
+    assert_eq!(off(&shop), ["users.everything_was_handled"]);
+}
+
+/// The checks that every domain has.
+const COMMON: [&str; 3] = [".nothing_was_given_up", ".everything_was_told", ".everything_was_handled"];
+
 /// Where rows of users and of products are corrupted.
 const CORRUPTED: [(&str, &str); 2] =
     [("users.", include_str!("audit.rs")), ("products.", include_str!("../../../crates/products/src/tests/audit.rs"))];
@@ -173,7 +209,9 @@ const CORRUPTED: [(&str, &str); 2] =
 async fn every_check_is_made_to_speak() {
     let told = audit(&start(), "users", &["--json", "--at-rest"]);
     let checks: Vec<Value> = serde_json::from_slice(&told.stdout).expect("a list");
-    let all: Vec<&str> = checks.iter().filter_map(|check| check["name"].as_str()).collect();
+    let all = checks.iter().filter_map(|check| check["name"].as_str());
+    let (common, all): (Vec<_>, Vec<&str>) = all.partition(|name| COMMON.iter().any(|end| name.ends_with(end)));
+    assert_eq!(common.len(), COMMON.len() * MODULES.len());
     for (domain, tests) in CORRUPTED {
         let silent = |name: &&&str| name.starts_with(domain) && !tests.contains(&format!("\"{name}\""));
         assert_eq!(all.iter().filter(silent).collect::<Vec<_>>(), [&""; 0], "no test makes them speak");

@@ -35,7 +35,7 @@ async fn until_it_is(cart: &Cart, order: &str, status: &str) -> Answer {
 }
 
 /// How many events of this kind the shop has written about an order.
-fn written(shop: &Shop, kind: &str, order: &str) -> i64 {
+pub(crate) fn written(shop: &Shop, kind: &str, order: &str) -> i64 {
     let of = format!("kind = '{kind}' AND CAST(payload AS text) LIKE '%{order}%'");
     shop.number("orders", &format!("SELECT count(*) AS number FROM outbox WHERE {of}"))
 }

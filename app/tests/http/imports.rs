@@ -48,6 +48,14 @@ async fn a_file_is_imported_once_and_again_without_change() {
     assert_eq!(counts(&import("?currency=EUR&format=shopify", file(&handle)).await), [0, 0, 1]);
     let again = shop().anonymous().get(&path).send().await.expect(200);
     assert_eq!(again.number("/variants/0/available"), 2, "an import never resets stock");
+
+    let dearer = file(&handle).replace(",24.5,", ",25.5,");
+    assert_eq!(counts(&import("?currency=EUR", dearer).await), [0, 1, 0]);
+    let dearer = shop().anonymous().get(&path).send().await.expect(200);
+    assert_eq!(
+        (dearer.number("/version"), dearer.number("/variants/1/prices/0/amount")),
+        (again.number("/version") + 1, 2550)
+    );
 }
 
 #[tokio::test]

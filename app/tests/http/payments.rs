@@ -1,5 +1,5 @@
 //! The money of an order: captured and given back, whole and in parts, and what its status says of it.
-use crate::{goods::refused, shop};
+use crate::{events::written, goods::refused, shop};
 use serde_json::{Value, json};
 use testkit::{Actor, Answer, Cart, unique};
 
@@ -15,7 +15,12 @@ struct Bought {
 }
 
 async fn bought() -> Bought {
-    let cart = shop().guest_cart(&[(&shop().goods(500, 5).await.variant, 2)]).await;
+    bought_at(500).await
+}
+
+/// Two pieces of this price.
+async fn bought_at(price: i64) -> Bought {
+    let cart = shop().guest_cart(&[(&shop().goods(price, 5).await.variant, 2)]).await;
     let path = format!("/v1/orders/{}", cart.bought().await.text("/id"));
     Bought { cart, path, clerk: shop().staff().await }
 }
@@ -32,6 +37,11 @@ impl Bought {
     }
     async fn cancel(&self) -> Answer {
         self.cart.owner.post(&format!("{}/cancel", self.path), json!({})).send().await
+    }
+    /// How often it was told that the order is paid and that it is completed.
+    fn told(&self) -> (i64, i64) {
+        let id = self.path.rsplit('/').next().expect("a path");
+        (written(shop(), "order.paid", id), written(shop(), "order.completed", id))
     }
     async fn show(&self) -> Answer {
         self.cart.owner.get(&self.path).send().await.expect(200)
@@ -133,9 +143,34 @@ async fn an_order_is_completed_once_it_is_sent_and_paid() {
     let paid = order.capture(json!({})).await.expect(201);
     assert_eq!((paid.text("/status"), money(&paid)), ("completed".into(), ("paid".into(), 1000, 0)));
     order.cancel().await.problem(409, "order_not_cancellable");
+    assert_eq!(order.told(), (1, 1));
     // What came back is paid for, and the order stays what it was.
     let back = order.refund(euro(1000)).await.expect(201);
     assert_eq!((back.text("/status"), money(&back)), ("completed".into(), ("refunded".into(), 1000, 1000)));
+    assert_eq!(order.told(), (1, 1));
+}
+
+#[tokio::test]
+async fn that_all_of_the_money_came_is_told_once() {
+    let order = bought().await;
+    order.capture(euro(400)).await.expect(201);
+    assert_eq!(order.told(), (0, 0));
+    // Never `paid` by its status: some of it went back before the rest came.
+    order.refund(euro(400)).await.expect(201);
+    let all = order.capture(json!({})).await.expect(201);
+    assert_eq!(money(&all), ("partially_refunded".into(), 1000, 400));
+    assert_eq!(order.told(), (1, 0));
+    order.ship().await.expect(201);
+    order.refund(euro(600)).await.expect(201);
+    assert_eq!(order.told(), (1, 1));
+    // Nothing was to come: it is paid when it is placed.
+    let free = bought_at(0).await;
+    assert_eq!((free.show().await.text("/payment_status"), free.told()), ("paid".into(), (1, 0)));
+    free.ship().await.expect(201);
+    assert_eq!(free.told(), (1, 1));
+    let cancelled = bought_at(0).await;
+    cancelled.cancel().await.expect(200);
+    assert_eq!(cancelled.told(), (1, 0));
 }
 
 #[tokio::test]

@@ -150,7 +150,7 @@ pub(crate) static ALWAYS: [Invariant; 13] = [
                WHEN SUM(CASE WHEN n <> 0 THEN 1 ELSE 0 END) > 0 THEN MIN(CASE WHEN n <> 0 THEN kind END) || ' is not told as often as it happened' END AS detail \
                FROM (SELECT subject, kind, MAX(here) AS here, SUM(n) AS n FROM (\
                SELECT id AS subject, '' AS kind, 1 AS here, 0 AS n FROM orders \
-               UNION ALL SELECT id, 'order.placed', 0, 1 FROM orders WHERE placed_at > :forgotten \
+               UNION ALL SELECT id, 'order.placed', 0, 1 FROM orders WHERE number IS NOT NULL AND placed_at > :forgotten \
                UNION ALL SELECT id, 'order.paid', 0, 1 FROM orders WHERE paid_at > :forgotten \
                UNION ALL SELECT id, 'order.' || status, 0, 1 FROM orders WHERE status IN ('failed', 'cancelled') \
                AND COALESCE(ended_at, updated_at) > :forgotten \
