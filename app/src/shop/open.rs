@@ -204,8 +204,8 @@ impl Opened {
             checkout: wiring.settings.checkout.clone(),
         };
         let (clock, database) = (Arc::clone(&wiring.clock), database(wiring, me)?);
-        self.party(me, &database, Listener::default());
-        let orders = orders::Orders::open(database, clock, neighbours, choices).await?;
+        let orders = orders::Orders::open(database.clone(), clock, neighbours, choices).await?;
+        self.party(me, &database, orders.listener());
         self.history = wiring.serve(me, "OrderHistory", orders.history());
         self.modules.push(orders.module());
         self.orders = Some(orders);

@@ -124,6 +124,18 @@ fn cases(shop: &Shop) -> Vec<Case> {
             format!("UPDATE orders SET status = 'placed' WHERE id = {WAS_SENT}"),
         ),
         case(
+            "orders.anonymised_know_nobody",
+            format!("UPDATE orders SET anonymised_at = created_at WHERE id = {FAILED}"),
+            format!("UPDATE orders SET anonymised_at = NULL WHERE id = {FAILED}"),
+        ),
+        case(
+            "orders.forgotten_are_anonymised",
+            format!(
+                "INSERT INTO forgotten_users (user_id, heard_at) SELECT {nobody}, {an_hour_ago} FROM orders WHERE id = {FAILED}; UPDATE orders SET user_id = {nobody}, updated_at = {an_hour_ago} WHERE id = {FAILED}"
+            ),
+            "DELETE FROM forgotten_users; UPDATE orders SET user_id = NULL, updated_at = created_at WHERE user_id IS NOT NULL",
+        ),
+        case(
             "orders.changes_were_told",
             format!("UPDATE outbox SET kind = 'order.hushed' WHERE kind = 'order.placed' AND subject = {STANDS}"),
             "UPDATE outbox SET kind = 'order.placed' WHERE kind = 'order.hushed'",
@@ -146,7 +158,7 @@ pub(super) fn spoken() -> Vec<&'static str> {
 }
 
 /// Of each case, in their order.
-const CHECKS: [&str; 15] = [
+const CHECKS: [&str; 17] = [
     "orders.cart_has_one_living_order",
     "orders.cart_is_locked_by_its_order",
     "orders.pending_is_under_way",
@@ -160,6 +172,8 @@ const CHECKS: [&str; 15] = [
     "orders.promised_is_under_way",
     "orders.nothing_is_kept_of_what_failed",
     "orders.fulfilled_was_sent",
+    "orders.anonymised_know_nobody",
+    "orders.forgotten_are_anonymised",
     "orders.changes_were_told",
     "orders.goods_are_kept_for_orders",
 ];

@@ -14,7 +14,7 @@ use products_api::{StockLine, VariantId};
 use std::collections::{BTreeMap, HashMap};
 
 /// What holds at any moment.
-pub(crate) static ALWAYS: [Invariant; 13] = [
+pub(crate) static ALWAYS: [Invariant; 15] = [
     Invariant {
         name: "orders.cart_has_one_living_order",
         holds: "of a cart's attempts one lives at most",
@@ -141,6 +141,24 @@ pub(crate) static ALWAYS: [Invariant; 13] = [
                OR o.payment_status NOT IN ('paid', 'partially_refunded', 'refunded')) THEN 'completed, ' \
                || o.fulfilment_status || ' and ' || o.payment_status END AS detail \
                FROM orders o LEFT JOIN (SELECT DISTINCT order_id FROM shipments) s ON s.order_id = o.id",
+    },
+    Invariant {
+        name: "orders.anonymised_know_nobody",
+        holds: "an order that was anonymised names nobody, and every other says how its buyer is reached",
+        shown: shown::<Order>,
+        rows: "SELECT id AS subject, CASE WHEN anonymised_at IS NULL AND (email = '' OR CAST(shipping_address AS text) = 'null') \
+               THEN 'nobody''s, and not anonymised' WHEN anonymised_at IS NOT NULL AND (user_id IS NOT NULL \
+               OR token_hash IS NOT NULL OR email <> '' OR CAST(shipping_address AS text) <> 'null' \
+               OR billing_address IS NOT NULL OR status IN ('pending', 'placed')) THEN 'anonymised, and ' || status \
+               || CASE WHEN email <> '' THEN ' with an email address' ELSE '' END END AS detail FROM orders",
+    },
+    Invariant {
+        name: "orders.forgotten_are_anonymised",
+        holds: "what ended of somebody whose account is gone is anonymised soon",
+        shown: shown::<Order>,
+        rows: "SELECT o.id AS subject, CASE WHEN o.status IN ('completed', 'cancelled', 'failed') AND f.heard_at < :before \
+               AND o.updated_at < :before THEN o.status || ', and still somebody''s' END AS detail \
+               FROM forgotten_users f JOIN orders o ON o.user_id = f.user_id",
     },
     // Nothing is purged from the outbox yet. Whoever purges it must let this look at younger orders only.
     Invariant {
