@@ -16,6 +16,7 @@ pub(crate) fn catalogue() -> Vec<EventKind> {
     let all = [
         users_api::UserEvent::KINDS,
         products_api::ProductEvent::KINDS,
+        products_api::CategoryEvent::KINDS,
         products_api::StockEvent::KINDS,
         products_api::ReviewEvent::KINDS,
         orders_api::OrderEvent::KINDS,

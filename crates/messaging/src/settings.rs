@@ -184,7 +184,7 @@ impl KafkaSettings {
                 !(1000..=1_800_000).contains(&self.session_milliseconds),
                 "session_milliseconds: between 1000 and 1800000",
             ),
-            (!(1..=60).contains(&self.timeout_seconds), "timeout_seconds: between 1 and 60"),
+            (!(2..=60).contains(&self.timeout_seconds), "timeout_seconds: between 2 and 60"),
         ];
         let told = told.into_iter().filter(|(wrong, _)| *wrong).map(|(_, said)| said.to_owned());
         told.chain(self.tls.problems()).map(|said| format!("events.kafka.{said}")).collect()

@@ -30,11 +30,11 @@ mod tests {
     fn event(subject: &str) -> Envelope {
         Envelope {
             specversion: SpecVersion::V1,
-            id: EventId::random(),
+            id: EventId::new(),
             source: "/orders".into(),
             kind: "order.placed".into(),
             subject: subject.into(),
-            time: Time::EPOCH,
+            time: Time::from_micros(0),
             datacontenttype: MediaType::Json,
             dataschema: String::new(),
             traceparent: String::new(),

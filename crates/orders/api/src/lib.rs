@@ -63,16 +63,20 @@ kernel::events! {
             #[serde(default)]
             lines: Vec<OrderedLine>,
         },
+        /// All of its money has come: told once, also of an order that costs nothing. `amount` is what came.
+        "order.paid" 1 => Paid of order_id: OrderId { amount: Money },
         /// An attempt that came to nothing; its reservation is released and its payment void.
         "order.failed" 1 => Failed of order_id: OrderId {},
         /// It will not be sent; its stock is free again and its money on the way back.
         "order.cancelled" 1 => Cancelled of order_id: OrderId { reason: Option<String> },
         /// It is on its way to the buyer.
         "order.shipped" 1 => Shipped of order_id: OrderId {},
-        /// Money came to the shop.
+        /// All of it has left the shop and all of its money has come. Money may still go back.
+        "order.completed" 1 => Completed of order_id: OrderId {},
+        /// Money came to the shop, be it a part of what was secured.
         "order.payment_captured" 1 => Captured of order_id: OrderId { amount: Money },
-        /// Money went back.
-        "order.payment_refunded" 1 => Refunded of order_id: OrderId { amount: Money },
+        /// Money went back, be it a part of what had come.
+        "order.refunded" 1 => Refunded of order_id: OrderId { amount: Money },
         /// What was secured is not any more.
         "order.payment_voided" 1 => Voided of order_id: OrderId {},
         /// Money came for an order that had failed by then; it was given back. Somebody may want to look.

@@ -53,6 +53,8 @@ pub(crate) struct Order {
     pub placed_at: Option<Time>,
     /// When its buyer was forgotten.
     pub anonymised_at: Option<Time>,
+    /// When all of its money had come.
+    pub paid_at: Option<Time>,
     /// What has left the house.
     pub shipments: Vec<Shipment>,
     /// Its money; none for an order of a time before payments were written first.
@@ -160,6 +162,7 @@ impl FullOrder {
             created_at: now,
             placed_at: None,
             anonymised_at: None,
+            paid_at: None,
             shipments: Vec::new(),
             payment: None,
         };
@@ -174,6 +177,11 @@ impl Order {
     /// Placed, and nothing of it has left the house.
     pub(crate) fn cancellable(&self) -> bool {
         self.status == Status::Placed && self.fulfilment_status == FulfilmentStatus::Unfulfilled
+    }
+    /// Whether all of its money has come, where it is an order in this status.
+    pub(crate) fn is_paid(&self, status: Status, payment: Option<&Payment>) -> bool {
+        let all_came = payment.map_or(self.payment_status == PaymentStatus::Paid, Payment::all_came);
+        all_came && matches!(status, Status::Placed | Status::Completed)
     }
     pub(crate) fn shippable(&self) -> bool {
         self.cancellable()

@@ -54,7 +54,6 @@ pub(crate) fn anonymise(tx: &mut Conn, user: UserId, at: Time) -> Result<Vec<Ord
             orders::billing_address.eq(None::<Value>),
             orders::anonymised_at.eq(Some(at)),
             orders::version.eq(orders::version + 1),
-            orders::updated_at.eq(at),
         ))
         .execute(tx)?;
     diesel::delete(carts::table.filter(carts::order_id.eq_any(ids.iter().copied().map(Some).collect::<Vec<_>>())))

@@ -19,6 +19,14 @@ impl Kind for Variant {
 }
 pub type VariantId = Id<Variant>;
 
+/// Where a shop's products are grouped.
+#[derive(Debug)]
+pub enum Category {}
+impl Kind for Category {
+    const PREFIX: &'static str = "cat";
+}
+pub type CategoryId = Id<Category>;
+
 /// What is held for one attempt to buy; whoever reserves chooses the id, so that asking again is the same.
 #[derive(Debug)]
 pub enum Reservation {}
@@ -268,6 +276,14 @@ kernel::events! {
         "product.updated" 1 => Updated of product_id: ProductId { version: i64 },
         /// It is not for sale any more.
         "product.archived" 1 => Archived of product_id: ProductId { version: i64 },
+    }
+}
+
+kernel::events! {
+    /// Told of categories.
+    pub enum CategoryEvent of "products" {
+        /// Products may be put into it.
+        "category.created" 1 => Created of category_id: CategoryId { slug: String },
     }
 }
 

@@ -1,7 +1,7 @@
 //! Products and what they are made of.
 use super::{review::Rating, text};
-use kernel::{Currency, Id, Kind, Minor, Money, Time};
-use products_api::{ProductId, VariantId};
+use kernel::{Currency, Id, Minor, Money, Time};
+use products_api::{CategoryId, ProductId, VariantId};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
@@ -264,14 +264,6 @@ pub(crate) fn sku(text: &str) -> Result<String, &'static str> {
         Err("needs 1 to 100 printable characters")
     }
 }
-
-/// What products are grouped by.
-#[derive(Debug)]
-pub(crate) enum Group {}
-impl Kind for Group {
-    const PREFIX: &'static str = "cat";
-}
-pub(crate) type CategoryId = Id<Group>;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Category {

@@ -173,6 +173,37 @@ async fn what_was_made_wrong_is_named() {
     }
 }
 
+/// What happened before the events were deleted is not looked for, what happened since is.
+#[tokio::test]
+async fn what_is_forgotten_is_not_missed() {
+    const TOLD: &str = "SELECT COUNT(*) FROM outbox WHERE published_at IS NOT NULL";
+    for shop in Shop::new().await {
+        let red = shop.create(lamp("Lamp", 2000, 20)).await.variants[0].id;
+        let stock = shop.products.stock();
+        let [early, late] = [(); 2].map(|()| reserve(&[(red, 2, 2000)], 600));
+        stock.reserve(&call(), early.clone()).await.unwrap();
+        shop.spoil_both("UPDATE outbox SET published_at = occurred_at").await;
+        assert_eq!(shop.number(TOLD).await, 3);
+        // By the database's own clock, which is ahead of the shop's.
+        assert_eq!(database::outbox::purge(&shop.db, Duration::ZERO).await.unwrap(), 3);
+        assert!(shop.db.read(database::outbox::forgotten_until).await.unwrap().is_some());
+        shop.sound().await;
+
+        shop.clock.pass(Duration::from_secs(1));
+        stock.release(&call(), early.reservation).await.unwrap();
+        stock.reserve(&call(), late).await.unwrap();
+        shop.sound().await;
+        shop.saved().await;
+        for gone in ["stock.released", "stock.reserved"] {
+            let gone = format!("DELETE FROM outbox WHERE kind = '{gone}'");
+            shop.spoil_both(Box::leak(gone.into_boxed_str())).await;
+            assert_eq!(shop.off(false).await, ["products.reservations_were_told"]);
+            shop.restored().await;
+            shop.sound().await;
+        }
+    }
+}
+
 /// A shop that had stock before it had a ledger.
 #[tokio::test]
 async fn a_ledger_opens_with_what_is_there() {

@@ -42,6 +42,8 @@ pub(super) fn begin(
         .set("auto.offset.reset", "earliest")
         .set("session.timeout.ms", settings.session_milliseconds.to_string())
         .set("heartbeat.interval.ms", (settings.session_milliseconds / 3).to_string())
+        // Who takes nothing for so long has nothing: a process that is stuck holds nobody else up.
+        .set("max.poll.interval.ms", settings.session_milliseconds.max(60_000).to_string())
         // What waits here unread is bounded.
         .set("queued.max.messages.kbytes", "16384")
         // Whence it is known how many wait.

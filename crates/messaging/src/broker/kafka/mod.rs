@@ -50,14 +50,18 @@ impl Kafka {
         Ok(Self { settings: settings.clone(), config, producer, topics: Mutex::default() })
     }
 
-    /// A producer that met an error which it cannot go on after is replaced.
-    fn sender(&self) -> Result<Arc<Sender>, BrokerError> {
+    fn sender(&self) -> Arc<Sender> {
+        Arc::clone(&self.producer.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// One that cannot go on is replaced: the cluster knows its number no more, or not that far. All that it was given
+    /// has ended, in success or not, so nothing of it comes behind what its successor sends first.
+    fn replace(&self, ended: &Arc<Sender>) -> Result<(), BrokerError> {
         let mut held = self.producer.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((code, why)) = held.producer.client().fatal_error() {
-            tracing::warn!(%code, why, "the producer ended; another takes its place");
+        if Arc::ptr_eq(&held, ended) {
             *held = Arc::new(Sender::open(&self.config, &self.settings)?);
         }
-        Ok(Arc::clone(&held))
+        Ok(())
     }
 
     fn topic(&self, domain: &str) -> String {
@@ -111,7 +115,7 @@ impl Kafka {
     }
 
     async fn answers(&self) -> Result<(), BrokerError> {
-        let (sender, patience) = (self.sender()?, self.settings.timeout());
+        let (sender, patience) = (self.sender(), self.settings.timeout());
         // Asked for a topic that is not there, some would make it.
         let known = self.topics.lock().unwrap_or_else(PoisonError::into_inner).first().cloned();
         let told = blocking(move || {
@@ -142,6 +146,21 @@ impl Sender {
         Ok(Self { producer: Blocking::new(producer), watch })
     }
 
+    fn has_ended(&self, cause: &KafkaError) -> bool {
+        let code = cause.rdkafka_error_code();
+        self.producer.client().fatal_error().is_some()
+            || code.is_some_and(|code| {
+                matches!(
+                    code,
+                    RDKafkaErrorCode::ProducerFenced
+                        | RDKafkaErrorCode::InvalidProducerEpoch
+                        | RDKafkaErrorCode::InvalidProducerIdMapping
+                        | RDKafkaErrorCode::UnknownProducerId
+                        | RDKafkaErrorCode::OutOfOrderSequenceNumber
+                )
+            })
+    }
+
     async fn send(&self, topic: &str, event: &Envelope, patience: Duration) -> Result<(), KafkaError> {
         let body = serde_json::to_vec(event).expect("an envelope is JSON");
         let headers = OwnedHeaders::new().insert(Header { key: "content-type", value: Some(FORM) });
@@ -158,7 +177,7 @@ impl Broker for Kafka {
 
     async fn publish(&self, events: &[Envelope]) -> Result<(), BrokerError> {
         self.ensure(events.iter().map(|event| self.topic(event.domain())).collect()).await?;
-        let (sender, patience) = (self.sender()?, self.settings.timeout());
+        let (sender, patience) = (self.sender(), self.settings.timeout());
         for round in rounds(events) {
             let sent = round.into_iter().map(|event| {
                 let (topic, sender) = (self.topic(event.domain()), &sender);
@@ -166,7 +185,13 @@ impl Broker for Kafka {
             });
             // All of them end before the next try begins, in success or not.
             let failed = join_all(sent).await.into_iter().find_map(Result::err);
-            failed.map_or(Ok(()), |cause| Err(sender.watch.failed("cannot publish", &cause)))?;
+            if let Some(cause) = failed {
+                if sender.has_ended(&cause) {
+                    tracing::warn!(%cause, "the producer cannot go on; another takes its place");
+                    self.replace(&sender)?;
+                }
+                return Err(sender.watch.failed("cannot publish", &cause));
+            }
         }
         Ok(())
     }
