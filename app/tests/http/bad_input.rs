@@ -415,6 +415,9 @@ async fn conditions_and_keys_are_checked() {
 
 /// A body that is no reason to refuse a change.
 fn valid(operation: &Operation) -> Value {
+    if operation.path.ends_with("/moderation") {
+        return json!({ "status": "rejected" });
+    }
     let whole = operation.path.contains("/addresses/") || operation.path.starts_with("/v1/users/{");
     if whole { sample(operation.body.expect("it takes a body")) } else { json!({}) }
 }

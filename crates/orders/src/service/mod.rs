@@ -28,6 +28,8 @@ use web::{Module, Tasks, Worker};
 pub(crate) use carts::{LineToAdd, NewCart};
 pub(crate) use changes::{Parcel, Part, Wish};
 pub(crate) use checkout::{Attempt, CheckoutError, DECLINED, Payment};
+#[cfg(test)]
+pub(crate) use forget::hear;
 pub(crate) use orders::List;
 
 /// How a checkout behaves.
