@@ -138,7 +138,7 @@ impl Settings {
             checked(tree, "shipping", orders::ShippingSettings::problems),
         );
         #[cfg(feature = "webhooks")]
-        let webhooks = tree.take("webhooks");
+        let webhooks = checked(tree, "webhooks", webhooks::Settings::problems);
         // A shop's one file also serves a build with fewer domains.
         for (built_in, sections) in [
             (cfg!(feature = "users"), &["users"][..]),

@@ -4,7 +4,7 @@ use crate::{
     grpc::{Grpc, Neighbour, Neighbours},
     telemetry::{Metrics, UPKEEP},
 };
-use ::web::{Module, Patience, Problem, Tasks, Tries, edge, plain};
+use ::web::{Module, Patience, Problem, Stopping, Tasks, Tries, edge, plain};
 use actix_web::{
     App, HttpResponse, HttpServer,
     dev::ServerHandle,
@@ -225,6 +225,7 @@ impl Server {
             App::new()
                 .app_data(verify)
                 .app_data(patience)
+                .app_data(Stopping(stopping.clone()))
                 .app_data(tries)
                 .configure(move |config| {
                     health(databases, neighbours, stopping, config);

@@ -58,6 +58,8 @@ codes! {
     OrderNotCapturable     409 "order_not_capturable"     "That much cannot be captured of the order's payment.";
     OrderNotRefundable     409 "order_not_refundable"     "That much cannot be refunded of what was captured.";
     PaymentRefused         409 "payment_refused"          "The payment provider refused; nothing was moved.";
+    EndpointPaused         409 "endpoint_paused"          "The endpoint is paused; enable it first.";
+    DeliveryUnderWay       409 "delivery_under_way"       "The delivery is being tried just now.";
     LastAdministrator      409 "last_administrator"       "The shop would be left without an administrator.";
     IdempotencyInProgress  409 "idempotency_in_progress"  "A request with this Idempotency-Key is still running.";
     VersionMismatch        412 "version_mismatch"         "It has changed since you read it.";

@@ -24,7 +24,7 @@ pub use body::{Body, JSON_LIMIT, PathId, Raw};
 pub use edge::{Edge, current_request_id, edge};
 pub use fields::{FieldError, Fields, Pointer, reason};
 pub use limit::Tries;
-pub use module::{Module, Tasks, Worker};
+pub use module::{Module, Stopping, Tasks, Worker};
 pub use openapi::document;
 pub use post::{Keyed, Post};
 pub use problem::Problem;

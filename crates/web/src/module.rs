@@ -4,7 +4,11 @@ use actix_web::web::{Data, ServiceConfig};
 use database::Database;
 use futures_util::future::BoxFuture;
 use std::{future::Future, sync::Arc, time::Duration};
-use tokio::{runtime::Handle, sync::Notify, task::JoinHandle};
+use tokio::{
+    runtime::Handle,
+    sync::{Notify, watch},
+    task::JoinHandle,
+};
 use tokio_util::task::TaskTracker;
 
 /// Work that outlives the request it began with: it runs on the process's own threads, not on a listener's, and the stop
@@ -28,6 +32,17 @@ impl Tasks {
     pub async fn end(&self) {
         self.running.close();
         self.running.wait().await;
+    }
+}
+
+/// Done when the process is told to stop: for answers that would otherwise not end. Handlers find it beside their state.
+#[derive(Clone)]
+pub struct Stopping(pub watch::Receiver<bool>);
+
+impl Stopping {
+    pub async fn told(mut self) {
+        // Whoever would say so is gone: that is the stop, too.
+        let _ = self.0.wait_for(|stopping| *stopping).await;
     }
 }
 

@@ -5,8 +5,10 @@
 //! events. Invariants: an event that an endpoint hears has one delivery, written with its place in the journal; whatever
 //! is sent goes to addresses that were checked when they were connected to; secrets are shown once. It asks no other
 //! domain anything, and knows of their events only what they are called.
+mod domain;
 mod http;
 mod service;
+mod store;
 
 pub use http::routes;
 pub use service::{Settings, Webhooks};

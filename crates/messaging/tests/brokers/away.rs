@@ -33,7 +33,7 @@ pub(crate) async fn comes_and_goes(place: Place, mut server: impl Server) {
     // Saying goodbye to whoever is away holds nobody up.
     let began = Instant::now();
     drop(subscription);
-    assert!(began.elapsed() < Duration::from_millis(200), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
     server.comes_back();
     in_time("publish", || broker.publish(&sent[10..])).await;
     let rest = heard_again(&broker, came.position, sent.len() - 10).await;

@@ -1,7 +1,7 @@
 //! Kafka in its own trouble. What stands for a cluster here keeps what it has in memory, so it is its network that
 //! breaks.
 use crate::{
-    away::{self, Server, fails, in_time},
+    away::{self, Server, fails, in_time, subscribed},
     place::{ORDERS, PATIENCE, Place, event, events, firsts, group, hear, kafka_at, same_order, variable},
 };
 use launch::Tansu;
@@ -79,6 +79,21 @@ async fn order_outlives_answers_that_are_lost() {
     in_time("publish", || broker.publish(&sent[6..])).await;
     let mut subscription = broker.subscribe(&group("stock", None)).await.unwrap();
     let came = hear(&mut *subscription, sent.len(), true).await;
+    same_order(firsts(&came.events), &sent);
+}
+
+#[tokio::test]
+async fn a_cluster_that_lost_its_topics_gets_them_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut tansu = Tansu::start(Path::new(&variable("CLEAVE_TEST_KAFKA_SERVER")), folder.path()).unwrap();
+    let broker = open_kafka(&kafka_at(tansu.address().to_string())).await.unwrap();
+    broker.publish(&events(&["order_a"], 3)).await.unwrap();
+    tansu.kill().unwrap();
+    tansu.start_again().unwrap();
+    let sent = events(&["order_b"], 3);
+    in_time("publish", || broker.publish(&sent)).await;
+    let mut subscription = subscribed(&broker, group("stock", None)).await;
+    let came = hear(&mut *subscription, 3, true).await;
     same_order(firsts(&came.events), &sent);
 }
 

@@ -1,7 +1,7 @@
 //! NATS in its own trouble.
 use crate::{
     away::{self, Server, fails, in_time, subscribed},
-    place::{Place, events, group, hear, nats_at, variable},
+    place::{PATIENCE, Place, events, group, hear, nats_at, variable},
 };
 use launch::{Nats, NatsOptions, NatsTls};
 use messaging::{NatsSettings, TlsSettings, open_nats};
@@ -52,7 +52,9 @@ async fn a_subscription_outlives_a_restart_or_says_so() {
     nats.kill().unwrap();
     nats.start_again().unwrap();
     in_time("publish", || broker.publish(&sent[200..])).await;
+    let began = std::time::Instant::now();
     while came.events.len() < sent.len() {
+        assert!(began.elapsed() < PATIENCE, "{} came", came.events.len());
         match subscription.next(50, std::time::Duration::from_secs(1)).await {
             Ok(batch) => {
                 came.position = batch.position.or(came.position);
@@ -90,7 +92,7 @@ async fn tells_how_many_wait() {
     let broker = open_nats(&settings).await.unwrap();
     broker.publish(&events(&["order_a"], 10)).await.unwrap();
     let mut subscription = broker.subscribe(&group("stock", None)).await.unwrap();
-    let batch = subscription.next(4, crate::place::PATIENCE).await.unwrap();
+    let batch = subscription.next(4, PATIENCE).await.unwrap();
     let last = batch.events.last().unwrap().data["number"].as_u64().unwrap();
     assert_eq!((batch.position, batch.behind), (Some(last + 1), Some(9 - last)));
 }

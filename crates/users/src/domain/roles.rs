@@ -17,8 +17,11 @@ const STAFF: &[&str] = &[
     "stock:write",
     "orders:read",
     "orders:write",
+    "events:read",
+    "notices:read",
+    "notices:write",
 ];
-const ADMIN: &[&str] = &["users:read", "users:write"];
+const ADMIN: &[&str] = &["users:read", "users:write", "webhooks:read", "webhooks:write"];
 
 impl Role {
     pub const ALL: [Self; 3] = [Self::Customer, Self::Staff, Self::Admin];

@@ -4,7 +4,6 @@ CREATE TABLE journal_head (
     id bigint PRIMARY KEY,
     position bigint NOT NULL,
     purged bigint NOT NULL,
-    recorded_at timestamptz NOT NULL,
     CONSTRAINT journal_head_one CHECK (id = 1),
     CONSTRAINT journal_head_purged CHECK (0 <= purged AND purged <= position)
 );

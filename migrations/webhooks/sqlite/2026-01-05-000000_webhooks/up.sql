@@ -4,7 +4,6 @@ CREATE TABLE journal_head (
     id INTEGER PRIMARY KEY,
     position INTEGER NOT NULL,
     purged INTEGER NOT NULL,
-    recorded_at INTEGER NOT NULL,
     CONSTRAINT journal_head_one CHECK (id = 1),
     CONSTRAINT journal_head_purged CHECK (0 <= purged AND purged <= position)
 ) STRICT;

@@ -54,8 +54,9 @@ impl Kafka {
         Arc::clone(&self.producer.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// One that cannot go on is replaced: the cluster knows its number no more, or not that far. All that it was given
-    /// has ended, in success or not, so nothing of it comes behind what its successor sends first.
+    /// One that failed is replaced: the cluster may know its number no more, or not that far, and a topic that is gone
+    /// shows as an answer that does not come. All that it was given has ended, in success or not, so nothing of it comes
+    /// behind what its successor sends first.
     fn replace(&self, ended: &Arc<Sender>) -> Result<(), BrokerError> {
         let mut held = self.producer.lock().unwrap_or_else(PoisonError::into_inner);
         if Arc::ptr_eq(&held, ended) {
@@ -114,6 +115,11 @@ impl Kafka {
         Ok(())
     }
 
+    /// They are looked for again.
+    fn forget(&self) {
+        self.topics.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     async fn answers(&self) -> Result<(), BrokerError> {
         let (sender, patience) = (self.sender(), self.settings.timeout());
         // Asked for a topic that is not there, some would make it.
@@ -146,21 +152,6 @@ impl Sender {
         Ok(Self { producer: Blocking::new(producer), watch })
     }
 
-    fn has_ended(&self, cause: &KafkaError) -> bool {
-        let code = cause.rdkafka_error_code();
-        self.producer.client().fatal_error().is_some()
-            || code.is_some_and(|code| {
-                matches!(
-                    code,
-                    RDKafkaErrorCode::ProducerFenced
-                        | RDKafkaErrorCode::InvalidProducerEpoch
-                        | RDKafkaErrorCode::InvalidProducerIdMapping
-                        | RDKafkaErrorCode::UnknownProducerId
-                        | RDKafkaErrorCode::OutOfOrderSequenceNumber
-                )
-            })
-    }
-
     async fn send(&self, topic: &str, event: &Envelope, patience: Duration) -> Result<(), KafkaError> {
         let body = serde_json::to_vec(event).expect("an envelope is JSON");
         let headers = OwnedHeaders::new().insert(Header { key: "content-type", value: Some(FORM) });
@@ -186,10 +177,9 @@ impl Broker for Kafka {
             // All of them end before the next try begins, in success or not.
             let failed = join_all(sent).await.into_iter().find_map(Result::err);
             if let Some(cause) = failed {
-                if sender.has_ended(&cause) {
-                    tracing::warn!(%cause, "the producer cannot go on; another takes its place");
-                    self.replace(&sender)?;
-                }
+                tracing::debug!(%cause, "topics are looked for again, and another producer takes this one's place");
+                self.forget();
+                self.replace(&sender)?;
                 return Err(sender.watch.failed("cannot publish", &cause));
             }
         }
@@ -199,6 +189,8 @@ impl Broker for Kafka {
     async fn subscribe(&self, group: &Group) -> Result<Box<dyn Subscription>, BrokerError> {
         let topics: BTreeSet<_> = group.kinds.iter().map(|heard| self.topic(heard.domain)).collect();
         self.answers().await?;
+        // A subscription that ended may have, because one is gone.
+        self.forget();
         self.ensure(topics.clone()).await?;
         Ok(Box::new(listen::begin(&self.config, &self.settings, group, &topics)?))
     }

@@ -5,6 +5,9 @@ use async_nats::{Client, ConnectOptions, Event};
 use std::{path::Path, time::Duration};
 use tokio::{sync::watch, time::timeout};
 
+/// How long one that is away is left alone.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// Whether there is one.
 #[derive(Clone)]
 pub(super) struct Link {
@@ -59,6 +62,7 @@ async fn options(settings: &NatsSettings) -> Result<ConnectOptions, BrokerError>
     let mut options = ConnectOptions::new()
         .name(&settings.prefix)
         .retry_on_initial_connect()
+        .reconnect_delay_callback(|tries| LOOK.min(Duration::from_millis(1 << tries.min(20))))
         .connection_timeout(settings.timeout())
         .request_timeout(Some(settings.timeout()))
         .require_tls(settings.tls.required);

@@ -4,10 +4,9 @@ use super::{
     settings::StripeSettings,
 };
 use kernel::{Failure, Secret};
-use reqwest::{Method, RequestBuilder, StatusCode, redirect};
-use rustls_platform_verifier::BuilderVerifierExt as _;
+use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 /// What the objects here were read from.
 const VERSION: &str = "2024-06-20";
@@ -35,18 +34,7 @@ pub(super) enum Answer<T> {
 
 impl Client {
     pub(super) fn new(settings: &StripeSettings) -> Result<Self, String> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .and_then(|builder| builder.with_platform_verifier())
-            .map_err(|error| error.to_string())?
-            .with_no_client_auth();
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            // it would ask again by itself where a connection was lost
-            .retry(reqwest::retry::never())
+        let http = outward::client()?
             .timeout(Duration::from_secs(settings.timeout_seconds.clamp(1, 60).into()))
             .build()
             .map_err(|error| error.to_string())?;
