@@ -13,6 +13,7 @@ mod payments;
 mod permissions;
 mod placement;
 mod products;
+mod reviews;
 mod sessions;
 mod stock;
 mod storefront;

@@ -127,6 +127,9 @@ async fn target(owner: &Actor, operation: &Operation) -> String {
     } else if path.starts_with("/v1/carts/{") {
         let cart = goods::cart(owner, &variant().await, 1).await;
         return path.replace("{id}", &cart.text("/id")).replace("{line}", &cart.text("/lines/0/id"));
+    } else if path.starts_with("/v1/reviews/{") {
+        let reviews = format!("/v1/products/{}/reviews", product().await.text("/id"));
+        owner.post(&reviews, json!({ "mark": 4 })).send().await.expect(201).text("/id")
     } else if path.starts_with("/v1/users/{") {
         owner.get("/v1/users/me").send().await.text("/id")
     } else if path.starts_with("/v1/users/me/addresses/") {
@@ -159,6 +162,9 @@ fn body(operation: &Operation, schema: &'static Value) -> Value {
     let mut body = sample(schema);
     if operation.name() == "PATCH /v1/users/me" {
         body = json!({ "name": "Other" }); // a new address would ask for a password
+    }
+    if operation.path.ends_with("/moderation") {
+        body = json!({ "status": "rejected" });
     }
     body
 }
@@ -228,9 +234,9 @@ async fn what_is_not_there_is_not_found() {
         _ => "01h455vb4pex5vsknk084sn02q".to_owned(),
     };
     for operation in operations().iter().filter(|operation| operation.path.contains('{')) {
-        let prefix = ["variants", "orders", "carts", "users", "addresses", "sessions", "imports"]
+        let prefix = ["variants", "orders", "carts", "users", "addresses", "sessions", "imports", "reviews"]
             .into_iter()
-            .zip(["var", "order", "cart", "user", "addr", "sess", "imp"])
+            .zip(["var", "order", "cart", "user", "addr", "sess", "imp", "rev"])
             .rev()
             .find(|(noun, _)| operation.path.contains(&format!("/{noun}/{{")))
             .map(|(_, prefix)| format!("{prefix}_"));

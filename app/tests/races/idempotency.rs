@@ -139,6 +139,26 @@ async fn valid(shop: &Shop, operation: &str) -> Keyed {
                 "SELECT count(*) AS number FROM variants",
             )
         }
+        "/v1/products/{product}/reviews" => keyed(
+            &shop.customer().await,
+            format!("/v1/products/{}/reviews", goods.product),
+            json!({ "mark": 4, "text": "It glows." }),
+            json!({ "mark": 5 }),
+            "products",
+            "SELECT count(*) AS number FROM reviews",
+        ),
+        "/v1/reviews/{id}/moderation" => {
+            let reviews = format!("/v1/products/{}/reviews", goods.product);
+            let review = shop.customer().await.post(&reviews, json!({ "mark": 4 })).send().await.expect(201);
+            keyed(
+                &admin,
+                format!("/v1/reviews/{}/moderation", review.text("/id")),
+                json!({ "status": "published" }),
+                json!({ "status": "rejected" }),
+                "products",
+                "SELECT count(*) AS number FROM reviews WHERE status = 'published'",
+            )
+        }
         "/v1/categories" => keyed(
             &admin,
             plain,

@@ -10,6 +10,8 @@ mod payments;
 mod points;
 mod service;
 mod store;
+#[cfg(test)]
+mod tests;
 
 pub use domain::shipping::{ShippingOption, ShippingSettings};
 pub use http::routes;

@@ -44,6 +44,7 @@ impl<'a, C: Ord> Meter<'a, C> {
     /// length.
     pub async fn everything(&mut self) {
         catalogue(self).await;
+        reviews(self).await;
         carts(self).await;
         orders(self).await;
         users(self).await;
@@ -123,6 +124,35 @@ async fn catalogue<C: Ord>(meter: &mut Meter<'_, C>) {
     measure!(meter, "GET /v1/variants/{id}/stock-movements", admin.get(&format!("{variant}/stock-movements")));
     measure!(meter, "GET /v1/variants/{id}/stock-movements?count=true", {
         admin.get(&format!("{variant}/stock-movements?count=true"))
+    });
+}
+
+async fn reviews<C: Ord>(meter: &mut Meter<'_, C>) {
+    let shop = meter.shop;
+    let (admin, anyone, goods) = (shop.admin().await, shop.anonymous(), shop.goods(5, 100).await);
+    let path = format!("/v1/products/{}/reviews", goods.product);
+    let author = shop.customer().await;
+    let one = author.post(&path, json!({ "mark": 4 })).send().await.expect(201).text("/id");
+    let one = format!("/v1/reviews/{one}");
+    let (mark, verdict) = (std::cell::Cell::new(0), std::cell::Cell::new("published"));
+    measure!(meter, "POST /v1/products/{product}/reviews", {
+        shop.customer().await.post(&path, json!({ "mark": 5, "text": "It glows." }))
+    });
+    measure!(meter, "POST /v1/reviews/{id}/moderation", {
+        let next = if verdict.get() == "published" { "rejected" } else { "published" };
+        admin.post(&format!("{one}/moderation"), json!({ "status": verdict.replace(next) }))
+    });
+    measure!(meter, "GET /v1/products/{product}/reviews", anyone.get(&path));
+    measure!(meter, "GET /v1/products/{product}/reviews?count=true", anyone.get(&format!("{path}?count=true")));
+    measure!(meter, "GET /v1/reviews/{id}", author.get(&one));
+    measure!(meter, "PATCH /v1/reviews/{id}", {
+        mark.set(mark.get() % 5 + 1); // the same again writes nothing
+        author.patch(&one, json!({ "mark": mark.get() }))
+    });
+    measure!(meter, "DELETE /v1/reviews/{id}", {
+        let author = shop.customer().await;
+        let other = author.post(&path, json!({ "mark": 1 })).send().await.expect(201).text("/id");
+        author.delete(&format!("/v1/reviews/{other}"))
     });
 }
 

@@ -123,6 +123,21 @@ fn cases(shop: &Shop) -> Vec<Case> {
             format!("UPDATE orders SET status = 'completed' WHERE id = {WAS_SENT}"),
             format!("UPDATE orders SET status = 'placed' WHERE id = {WAS_SENT}"),
         ),
+        Case {
+            and: &["orders.changes_were_told"],
+            ..case(
+                "orders.anonymised_know_nobody",
+                format!("UPDATE orders SET anonymised_at = created_at WHERE id = {FAILED}"),
+                format!("UPDATE orders SET anonymised_at = NULL WHERE id = {FAILED}"),
+            )
+        },
+        case(
+            "orders.forgotten_are_anonymised",
+            format!(
+                "INSERT INTO forgotten_users (user_id, heard_at) SELECT {nobody}, {an_hour_ago} FROM orders WHERE id = {FAILED}; UPDATE orders SET user_id = {nobody}, updated_at = {an_hour_ago} WHERE id = {FAILED}"
+            ),
+            "DELETE FROM forgotten_users; UPDATE orders SET user_id = NULL, updated_at = created_at WHERE user_id IS NOT NULL",
+        ),
         case(
             "orders.changes_were_told",
             format!("UPDATE outbox SET kind = 'order.hushed' WHERE kind = 'order.placed' AND subject = {STANDS}"),
@@ -171,6 +186,8 @@ const CHECKS: [&str; 17] = [
     "orders.promised_is_under_way",
     "orders.nothing_is_kept_of_what_failed",
     "orders.fulfilled_was_sent",
+    "orders.anonymised_know_nobody",
+    "orders.forgotten_are_anonymised",
     "orders.changes_were_told",
     "orders.changes_were_told",
     "orders.changes_were_told",

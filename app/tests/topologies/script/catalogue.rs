@@ -59,8 +59,45 @@ pub(crate) async fn script(pair: &mut Pair, People { anyone, customer, clerk, ..
     pair.send(clerk.delete(&format!("/v1/products/{gone}"))).await.expect(204);
     pair.send(clerk.delete(&format!("/v1/products/{gone}"))).await;
     pair.send(anyone.get(&format!("/v1/products/{gone}"))).await.problem(404, "not_found");
+    reviews(pair, &path, [anyone, customer, clerk]).await;
     imports(pair, clerk).await;
     Goods { variant: made.text("/variants/0/id"), last: last.text("/variants/0/id"), yen }
+}
+
+async fn reviews(pair: &mut Pair, product: &str, [anyone, customer, clerk]: [&Who; 3]) {
+    let path = format!("{product}/reviews");
+    let review = json!({ "mark": 4, "title": "Well", "text": "<b>It</b> <script>x</script>glows.", "author": "Ann" });
+    let one = pair.twice(customer.post(&path, review.clone()), "review-0001").await.expect(201);
+    pair.send(customer.post(&path, review.clone())).await.problem(409, "already_reviewed");
+    pair.send(customer.post(&path, json!({ "mark": 6, "author": "x".repeat(101) }))).await.expect(422);
+    pair.send(anyone.post(&path, review)).await.problem(401, "unauthenticated");
+    let one = format!("/v1/reviews/{}", one.text("/id"));
+    for who in [anyone, customer, clerk] {
+        pair.send(who.get(&one)).await;
+        pair.send(who.get(&path)).await.expect(200);
+        pair.send(who.get(&format!("{path}?status=pending&sort=-mark"))).await;
+    }
+    let tag = pair.send(customer.get(&one)).await.expect(200).tag();
+    pair.send(customer.get(&one).header("if-none-match", &tag)).await.expect(304);
+    let rewrite = customer.patch(&one, json!({ "mark": 5 })).header("if-match", &tag);
+    pair.send(rewrite.clone()).await.expect(200);
+    pair.send(rewrite).await.problem(412, "version_mismatch");
+    pair.send(clerk.patch(&one, json!({ "mark": 1 }))).await.problem(404, "not_found");
+    let verdict = format!("{one}/moderation");
+    pair.send(customer.post(&verdict, json!({ "status": "published" }))).await.problem(403, "forbidden");
+    pair.send(clerk.post(&verdict, json!({ "status": "published" })).header("if-match", &tag)).await.expect(412);
+    pair.send(clerk.post(&verdict, json!({ "status": "pending" }))).await.expect(422);
+    pair.twice(clerk.post(&verdict, json!({ "status": "published" })), "verdict-0001").await.expect(200);
+    for query in ["?sort=mark&count=true", "?verified=true", "?verified=false&limit=1"] {
+        pair.send(anyone.get(&format!("{path}{query}"))).await.expect(200);
+    }
+    pair.send(anyone.get(&format!("{path}?cursor=nonsense"))).await.problem(400, "invalid_cursor");
+    pair.send(anyone.get(&format!("{path}?sort=loudest"))).await.problem(400, "invalid_query");
+    pair.send(anyone.get(product)).await.expect(200);
+    pair.send(anyone.get(&one)).await.expect(200);
+    let none = pair.send(customer.post("/v1/products/two/reviews", json!({ "mark": 1 }))).await.expect(201).text("/id");
+    pair.send(customer.delete(&format!("/v1/reviews/{none}"))).await.expect(204);
+    pair.send(customer.delete(&format!("/v1/reviews/{none}"))).await.problem(404, "not_found");
 }
 
 async fn lists(pair: &mut Pair, anyone: &Who) {

@@ -41,8 +41,9 @@ pub(crate) struct Order {
     pub currency: Currency,
     pub locale: String,
     pub prices_include_tax: bool,
-    pub email: String,
-    pub shipping_address: Address,
+    /// `None` once its buyer was forgotten, and so is the address.
+    pub email: Option<String>,
+    pub shipping_address: Option<Address>,
     pub billing_address: Option<Address>,
     pub shipping_option: Sent,
     pub totals: Totals,
@@ -50,6 +51,8 @@ pub(crate) struct Order {
     pub version: i64,
     pub created_at: Time,
     pub placed_at: Option<Time>,
+    /// When its buyer was forgotten.
+    pub anonymised_at: Option<Time>,
     /// When all of its money had come.
     pub paid_at: Option<Time>,
     /// What has left the house.
@@ -149,8 +152,8 @@ impl FullOrder {
             currency: cart.currency,
             locale: cart.locale.clone(),
             prices_include_tax: cart.prices_include_tax,
-            email: cart.email.clone().ok_or(Unfit)?,
-            shipping_address: cart.shipping_address.clone().ok_or(Unfit)?,
+            email: Some(cart.email.clone().ok_or(Unfit)?),
+            shipping_address: Some(cart.shipping_address.clone().ok_or(Unfit)?),
             billing_address: cart.billing_address.clone(),
             shipping_option: Sent { id: option.id.clone(), name: option.name.clone() },
             totals,
@@ -158,6 +161,7 @@ impl FullOrder {
             version: 1,
             created_at: now,
             placed_at: None,
+            anonymised_at: None,
             paid_at: None,
             shipments: Vec::new(),
             payment: None,

@@ -30,14 +30,15 @@ pub(crate) struct OrderBody {
     status: &'static str,
     payment_status: &'static str,
     fulfilment_status: &'static str,
-    email: String,
+    /// Null once its buyer's account is gone and the order at its end; so are the addresses.
+    email: Option<String>,
     currency: Currency,
     locale: String,
     prices_include_tax: bool,
     lines: Vec<LineBody>,
     totals: TotalsBody,
     shipping_option: ShippedBy,
-    shipping_address: AddressBody,
+    shipping_address: Option<AddressBody>,
     billing_address: Option<AddressBody>,
     cancel_reason: Option<String>,
     /// What has left the house.
@@ -49,6 +50,8 @@ pub(crate) struct OrderBody {
     refunds: Vec<MoveBody>,
     created_at: Time,
     placed_at: Option<Time>,
+    /// When its buyer was forgotten.
+    anonymised_at: Option<Time>,
     version: i64,
 }
 
@@ -123,7 +126,7 @@ impl From<&FullOrder> for OrderBody {
                 id: order.shipping_option.id.clone(),
                 name: order.shipping_option.name.clone(),
             },
-            shipping_address: order.shipping_address.clone().into(),
+            shipping_address: order.shipping_address.clone().map(AddressBody::from),
             billing_address: order.billing_address.clone().map(AddressBody::from),
             cancel_reason: order.cancel_reason.clone(),
             shipments: order.shipments.iter().map(ParcelBody::from).collect(),
@@ -132,6 +135,7 @@ impl From<&FullOrder> for OrderBody {
             refunds: payments::moves(order, Way::Refund),
             created_at: order.created_at,
             placed_at: order.placed_at,
+            anonymised_at: order.anonymised_at,
             version: order.version,
         }
     }

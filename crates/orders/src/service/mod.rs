@@ -5,6 +5,7 @@ mod carts;
 mod changes;
 mod checkout;
 mod events;
+mod forget;
 mod history;
 mod orders;
 mod worker;
@@ -27,6 +28,8 @@ use web::{Module, Tasks, Worker};
 pub(crate) use carts::{LineToAdd, NewCart};
 pub(crate) use changes::{Parcel, Part, Wish};
 pub(crate) use checkout::{Attempt, CheckoutError, DECLINED, Payment};
+#[cfg(test)]
+pub(crate) use forget::hear;
 pub(crate) use orders::List;
 
 /// How a checkout behaves.
@@ -122,11 +125,14 @@ impl Orders {
         let purge = Worker::new("orders-purge", Duration::from_secs(3600), &self.0, purge);
         let drive = |service: Arc<Service>| async move { service.drive_due().await };
         let drive = Worker::new("orders-processes", Duration::from_secs(1), &self.0, drive);
+        let forget = |service: Arc<Service>| async move { service.forget_due().await };
+        let forget = Worker::new("orders-forget", Duration::from_secs(5), &self.0, forget);
         Module::new("orders", http::routes(), Arc::clone(&self.0))
             .on(self.0.db.clone())
             .tasks(self.0.tasks.clone())
             .worker(purge)
             .worker(drive)
+            .worker(forget)
     }
     /// Where a test can end the process; none in a build without that.
     pub fn crash_points() -> &'static [&'static str] {

@@ -14,7 +14,7 @@ use products_api::{StockLine, VariantId};
 use std::collections::{BTreeMap, HashMap};
 
 /// What holds at any moment.
-pub(crate) static ALWAYS: [Invariant; 13] = [
+pub(crate) static ALWAYS: [Invariant; 15] = [
     Invariant {
         name: "orders.cart_has_one_living_order",
         holds: "of a cart's attempts one lives at most",
@@ -143,6 +143,24 @@ pub(crate) static ALWAYS: [Invariant; 13] = [
                FROM orders o LEFT JOIN (SELECT DISTINCT order_id FROM shipments) s ON s.order_id = o.id",
     },
     Invariant {
+        name: "orders.anonymised_know_nobody",
+        holds: "an order that was anonymised names nobody, and every other says how its buyer is reached",
+        shown: shown::<Order>,
+        rows: "SELECT id AS subject, CASE WHEN anonymised_at IS NULL AND (email = '' OR CAST(shipping_address AS text) = 'null') \
+               THEN 'nobody''s, and not anonymised' WHEN anonymised_at IS NOT NULL AND (user_id IS NOT NULL \
+               OR token_hash IS NOT NULL OR email <> '' OR CAST(shipping_address AS text) <> 'null' \
+               OR billing_address IS NOT NULL OR status IN ('pending', 'placed')) THEN 'anonymised, and ' || status \
+               || CASE WHEN email <> '' THEN ' with an email address' ELSE '' END END AS detail FROM orders",
+    },
+    Invariant {
+        name: "orders.forgotten_are_anonymised",
+        holds: "what ended of somebody whose account is gone is anonymised soon",
+        shown: shown::<Order>,
+        rows: "SELECT o.id AS subject, CASE WHEN o.status IN ('completed', 'cancelled', 'failed') AND f.heard_at < :before \
+               AND o.updated_at < :before THEN o.status || ', and still somebody''s' END AS detail \
+               FROM forgotten_users f JOIN orders o ON o.user_id = f.user_id",
+    },
+    Invariant {
         name: "orders.changes_were_told",
         holds: "the outbox has once whatever happened to an order that is told, as far back as it goes",
         shown: shown::<Order>,
@@ -152,6 +170,7 @@ pub(crate) static ALWAYS: [Invariant; 13] = [
                SELECT id AS subject, '' AS kind, 1 AS here, 0 AS n FROM orders \
                UNION ALL SELECT id, 'order.placed', 0, 1 FROM orders WHERE number IS NOT NULL AND placed_at > :forgotten \
                UNION ALL SELECT id, 'order.paid', 0, 1 FROM orders WHERE paid_at > :forgotten \
+               UNION ALL SELECT id, 'order.anonymised', 0, 1 FROM orders WHERE anonymised_at > :forgotten \
                UNION ALL SELECT id, 'order.' || status, 0, 1 FROM orders WHERE status IN ('failed', 'cancelled') \
                AND COALESCE(ended_at, updated_at) > :forgotten \
                UNION ALL SELECT id, 'order.completed', 0, 1 FROM orders WHERE status = 'completed' AND ended_at > :forgotten \
@@ -159,7 +178,7 @@ pub(crate) static ALWAYS: [Invariant; 13] = [
                UNION ALL SELECT order_id, CASE kind WHEN 'capture' THEN 'order.payment_captured' ELSE 'order.refunded' END, 0, 1 \
                FROM payment_moves WHERE state = 'done' AND settled_at > :forgotten \
                UNION ALL SELECT subject, kind, 0, -1 FROM outbox WHERE kind IN ('order.placed', 'order.paid', 'order.failed', \
-               'order.cancelled', 'order.completed', 'order.shipped', 'order.payment_captured', 'order.refunded') \
+               'order.cancelled', 'order.completed', 'order.shipped', 'order.payment_captured', 'order.refunded', 'order.anonymised') \
                AND occurred_at > :forgotten) both_sides GROUP BY subject, kind) counted GROUP BY subject",
     },
 ];

@@ -3,6 +3,7 @@ mod schema;
 
 pub(crate) mod audit;
 pub(crate) mod carts;
+pub(crate) mod forget;
 pub(crate) mod orders;
 pub(crate) mod payments;
 pub(crate) mod processes;

@@ -52,6 +52,7 @@ struct Row {
     created_at: Time,
     updated_at: Time,
     placed_at: Option<Time>,
+    anonymised_at: Option<Time>,
     paid_at: Option<Time>,
 }
 impl Row {
@@ -69,7 +70,7 @@ impl Row {
             currency: self.currency,
             locale: self.locale,
             prices_include_tax: self.prices_include_tax,
-            email: self.email,
+            email: Some(self.email).filter(|email| !email.is_empty()),
             shipping_address: read(self.shipping_address)?,
             billing_address: self.billing_address.map(read).transpose()?,
             shipping_option: read(self.shipping_option)?,
@@ -78,6 +79,7 @@ impl Row {
             version: self.version,
             created_at: self.created_at,
             placed_at: self.placed_at,
+            anonymised_at: self.anonymised_at,
             paid_at: self.paid_at,
             shipments: Vec::new(),
             payment: None,
@@ -99,7 +101,7 @@ impl From<&Order> for Row {
             currency: order.currency,
             locale: order.locale.clone(),
             prices_include_tax: order.prices_include_tax,
-            email: order.email.clone(),
+            email: order.email.clone().unwrap_or_default(),
             shipping_address: json(&order.shipping_address),
             billing_address: order.billing_address.as_ref().map(json),
             shipping_option: json(&order.shipping_option),
@@ -113,6 +115,7 @@ impl From<&Order> for Row {
             created_at: order.created_at,
             updated_at: order.created_at,
             placed_at: order.placed_at,
+            anonymised_at: order.anonymised_at,
             paid_at: order.paid_at,
         }
     }

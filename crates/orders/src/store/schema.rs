@@ -56,6 +56,7 @@ diesel::table! {
         placed_at -> Nullable<Timestamptz>,
         paid_at -> Nullable<Timestamptz>,
         ended_at -> Nullable<Timestamptz>,
+        anonymised_at -> Nullable<Timestamptz>,
     }
 }
 diesel::table! {
@@ -133,6 +134,12 @@ diesel::table! {
         created_at -> Timestamptz,
     }
 }
+diesel::table! {
+    forgotten_users (user_id) {
+        user_id -> Uuid,
+        heard_at -> Timestamptz,
+    }
+}
 diesel::joinable!(payments -> orders (order_id));
 diesel::joinable!(processes -> orders (order_id));
-diesel::allow_tables_to_appear_in_same_query!(carts, orders, payments, processes);
+diesel::allow_tables_to_appear_in_same_query!(carts, orders, payments, processes, forgotten_users);

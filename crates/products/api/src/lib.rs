@@ -122,6 +122,17 @@ pub struct ProductPage {
     pub tags: Vec<String>,
     pub images: Vec<PageImage>,
     pub variants: Vec<PageVariant>,
+    /// `None` while it has no published reviews.
+    pub rating: Option<PageRating>,
+}
+
+/// What reviewers think of a product, on the whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageRating {
+    /// Published reviews.
+    pub count: i64,
+    /// The exact average of their marks, with two decimals.
+    pub average: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

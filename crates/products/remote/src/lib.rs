@@ -1,9 +1,9 @@
 //! The traits of products over gRPC. The contract is `proto/`; here stands only which type is written as which message.
 use kernel::Money;
 use products_api::{
-    ConfirmError, Holding, HoldingState, Holdings, HoldingsError, PageImage, PageOption, PageVariant, PriceNow,
-    ProductPage, Quote, QuoteError, ReleaseError, ReservationId, Reserve, ReserveError, ReserveLine, ShipError, Short,
-    StockLine, VariantId,
+    ConfirmError, Holding, HoldingState, Holdings, HoldingsError, PageImage, PageOption, PageRating, PageVariant,
+    PriceNow, ProductPage, Quote, QuoteError, ReleaseError, ReservationId, Reserve, ReserveError, ReserveLine,
+    ShipError, Short, StockLine, VariantId,
 };
 
 wire::include_proto!("cleave.products.v1");
@@ -17,7 +17,8 @@ wire::wire! {
 
     value String = PageRequest { slug }
     value Option<ProductPage> = PageResponse { page }
-    struct ProductPage = ProductPage { id, slug, title, description, options, categories, tags, images, variants }
+    struct ProductPage = ProductPage { id, slug, title, description, options, categories, tags, images, variants, rating }
+    struct PageRating = PageRating { count, average }
     struct PageOption = PageOption { name, values }
     struct PageImage = PageImage { src, alt }
     struct PageVariant = PageVariant { id, sku, values, prices, available }

@@ -7,8 +7,9 @@ use crate::{
 };
 use kernel::{Call, CallError, Failure, async_trait};
 use products_api::{
-    Catalogue, ConfirmError, Holding, Holdings, HoldingsError, MAX_LINES, PageImage, PageOption, PageVariant,
-    ProductPage, Quote, QuoteError, ReleaseError, ReservationId, Reserve, ReserveError, ShipError, Stock, VariantId,
+    Catalogue, ConfirmError, Holding, Holdings, HoldingsError, MAX_LINES, PageImage, PageOption, PageRating,
+    PageVariant, ProductPage, Quote, QuoteError, ReleaseError, ReservationId, Reserve, ReserveError, ShipError, Stock,
+    VariantId,
 };
 use std::convert::Infallible;
 
@@ -51,6 +52,7 @@ fn page(product: Product) -> ProductPage {
         tags: product.tags,
         images: product.images.into_iter().map(|image| PageImage { src: image.src, alt: image.alt }).collect(),
         variants: product.variants.into_iter().map(variant).collect(),
+        rating: product.rating.average().map(|average| PageRating { count: product.rating.count, average }),
     }
 }
 

@@ -4,7 +4,7 @@ use actix_web::{
     web::{Data, Path},
 };
 use kernel::Money;
-use products_api::{PageImage, PageOption, PageVariant, ProductId, ProductPage, VariantId};
+use products_api::{PageImage, PageOption, PageRating, PageVariant, ProductId, ProductPage, VariantId};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use web::{Caller, Problem};
@@ -24,8 +24,20 @@ pub(crate) struct ProductPageBody {
     tags: Vec<String>,
     images: Vec<ImageBody>,
     variants: Vec<VariantBody>,
+    /// Null while it has no published reviews.
+    rating: Option<RatingBody>,
     /// Something of it can be bought now.
     available: bool,
+}
+
+/// What reviewers think of a product, on the whole.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = PageRating)]
+struct RatingBody {
+    /// Published reviews.
+    count: i64,
+    /// The exact average of their marks, with two decimals, half up: `4.33`.
+    average: String,
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -71,6 +83,7 @@ fn body(page: ProductPage) -> ProductPageBody {
         images: page.images.into_iter().map(|PageImage { src, alt }| ImageBody { src, alt }).collect(),
         variants: page.variants.into_iter().map(variant).collect(),
         options: page.options.into_iter().map(|PageOption { name, values }| OptionBody { name, values }).collect(),
+        rating: page.rating.map(|PageRating { count, average }| RatingBody { count, average }),
         available,
     }
 }
