@@ -38,6 +38,9 @@ async fn targets(admin: &Actor) -> Targets {
         ("/users/{id}", user),
         ("/sessions/{id}", "sess_01h455vb4pex5vsknk084sn02q".to_owned()),
         ("/imports/{id}", "imp_01h455vb4pex5vsknk084sn02q".to_owned()),
+        ("/webhook-endpoints/{id}", shop().webhook_endpoint().await),
+        ("/webhook-deliveries/{id}", shop().webhook_delivery().await),
+        ("/notices/{id}", shop().notice()),
     ]))
 }
 

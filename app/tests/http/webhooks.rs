@@ -9,7 +9,7 @@ use std::{
 use testkit::{Actor, Answer, Posted, Receiver, Reply, Shop, unique, until};
 
 /// Tries again soon, and may post to this machine.
-fn shop() -> &'static Shop {
+pub(crate) fn shop() -> &'static Shop {
     static SHOP: OnceLock<Shop> = OnceLock::new();
     SHOP.get_or_init(|| {
         shop_with(&[
@@ -236,6 +236,8 @@ async fn a_hostile_receiver_gets_nothing_and_holds_up_nobody() {
         hanging.push(hangs.test().await);
     }
     posted(&receiver, "/hangs", 4).await;
+    let again = format!("/v1/webhook-deliveries/{}/redeliver", hanging[0]);
+    hangs.admin.post(&again, json!({})).send().await.problem(409, "delivery_under_way");
     let begun = Instant::now();
     for _ in 0..10 {
         well.test().await;

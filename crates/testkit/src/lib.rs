@@ -13,6 +13,7 @@ mod costs;
 pub mod document;
 mod exchange;
 mod goods;
+mod hooks;
 mod metrics;
 mod people;
 mod proxy;
