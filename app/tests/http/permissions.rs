@@ -166,6 +166,9 @@ fn body(operation: &Operation, schema: &'static Value) -> Value {
     if operation.name() == "PATCH /v1/users/me" {
         body = json!({ "name": "Other" }); // a new address would ask for a password
     }
+    if operation.name() == "PATCH /v1/webhook-endpoints/{id}" {
+        body = json!({ "description": "other" }); // a URL is looked at before the endpoint is
+    }
     body
 }
 
