@@ -1,4 +1,5 @@
 //! `cleave`: a shop in one binary. The command line; `shop` wires, `commands` do.
+mod asyncapi;
 mod boundaries;
 mod commands;
 mod settings;
@@ -6,7 +7,7 @@ mod shop;
 mod topology;
 
 use clap::{Args, Parser, Subcommand};
-use commands::{Failed, certs, database_init, demo, openapi, serve};
+use commands::{Failed, asyncapi, certs, database_init, demo, openapi, serve};
 use settings::{Flags, Settings};
 use std::{path::PathBuf, process::ExitCode};
 
@@ -85,6 +86,8 @@ enum Command {
     Certs(certs::Command),
     /// Print the OpenAPI document.
     Openapi,
+    /// Print the AsyncAPI document: the events that the shop tells.
+    Asyncapi,
     /// Say who runs where, who may call whom and how everybody is, or write a gateway's configuration.
     Topology(commands::topology::Form),
     /// Print the settings as they are in effect, secrets masked.
@@ -186,6 +189,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Failed> {
         Command::Users(UsersCommand::RotateKey { now }) => commands::users::rotate_key(&settings()?, now).await,
         Command::Certs(command) => certs::run(&settings()?.grpc, command),
         Command::Openapi => openapi(),
+        Command::Asyncapi => asyncapi(),
         Command::Topology(form) => commands::topology::run(&settings()?, &form).await,
         Command::Config => commands::config(&settings()?),
     };

@@ -9,6 +9,7 @@ mod events;
 mod open;
 mod wiring;
 
+pub(crate) use events::catalogue;
 #[cfg(all(feature = "users", feature = "products", feature = "orders", feature = "storefront"))]
 pub(crate) use open::Shop;
 pub(crate) use open::{audit, open};

@@ -1,5 +1,7 @@
-//! Whether the tests produced every answer that `docs/openapi.json` knows: testkit writes down each one it saw.
+//! Whether the tests produced every answer that `docs/openapi.json` knows and every event that `docs/asyncapi.json`
+//! knows: testkit writes down each one it saw. And whether each request told what it changed.
 use crate::{
+    changes::{self, Changes},
     error::{Context, Result},
     workspace::Workspace,
 };
@@ -10,7 +12,7 @@ use std::{
     path::Path,
 };
 
-/// `method /path status`, as testkit writes it and as the document has it.
+/// `method /path status`, as testkit writes it and as the document has it; of an event `event` and its kind.
 type Answers = BTreeSet<String>;
 
 /// Answers that no test can produce, each with its reason; an entry that is not needed fails.
@@ -18,10 +20,25 @@ const EXCEPTIONS: &str = "app/tests/coverage-exceptions.txt";
 
 /// How many were seen, or what is wrong.
 pub(crate) fn check(workspace: &Workspace, folder: &Path) -> Result<usize> {
-    let document = workspace.file("docs/openapi.json")?;
-    let document: Value = serde_json::from_str(&document).context("cannot read docs/openapi.json")?;
+    let document = |file: &str| -> Result<Value> {
+        serde_json::from_str(&workspace.file(file)?).context(format_args!("cannot read {file}"))
+    };
+    let (openapi, asyncapi) = (document("docs/openapi.json")?, document("docs/asyncapi.json")?);
+    let (answered, told) = (lines(folder, "log")?, lines(folder, "events")?);
+    let caused = changes::caused(answered.iter().map(String::as_str), told.iter().map(String::as_str))?;
+    let wrong = Changes::read(&workspace.file(changes::TABLE)?)?.compare(&caused);
+    if !wrong.is_empty() {
+        println!("{}", wrong.join("\n"));
+    }
     let excepted = exceptions(&workspace.file(EXCEPTIONS)?)?;
-    compare(&documented(&document), &seen(folder)?, &excepted)
+    let events = changes::kinds(&asyncapi).into_iter().map(|kind| format!("event {kind}"));
+    let documented = documented(&openapi).into_iter().chain(events).collect();
+    let count = compare(&documented, &seen(&answered, &told), &excepted)?;
+    if wrong.is_empty() {
+        Ok(count)
+    } else {
+        Err(format!("{} changes are not told as {}", wrong.len(), changes::TABLE).into())
+    }
 }
 
 fn documented(document: &Value) -> Answers {
@@ -42,15 +59,24 @@ fn own((name, value): (&String, &Value)) -> (String, Value) {
     (name.clone(), value.clone())
 }
 
-fn seen(folder: &Path) -> Result<Answers> {
-    let mut answers = Answers::new();
+fn seen(answered: &[String], told: &[String]) -> Answers {
+    // the code and the trace stand behind them
+    let answers = answered.iter().map(|line| line.split(' ').take(3).collect::<Vec<_>>().join(" "));
+    let events = told.iter().filter_map(|line| Some(format!("event {}", line.split_once(' ')?.1)));
+    answers.chain(events).collect()
+}
+
+/// Of all files with this ending, each line once.
+fn lines(folder: &Path, ending: &str) -> Result<Vec<String>> {
+    let mut lines = BTreeSet::new();
     for entry in fs::read_dir(folder).context(format_args!("cannot read {}", folder.display()))?.flatten() {
-        let text = fs::read_to_string(entry.path()).context(format_args!("cannot read {}", entry.path().display()))?;
-        // the code stands behind them
-        let answer = |line: &str| line.split(' ').take(3).collect::<Vec<_>>().join(" ");
-        answers.extend(text.lines().map(answer));
+        if entry.path().extension().is_some_and(|extension| extension == ending) {
+            let text = fs::read_to_string(entry.path());
+            let text = text.context(format_args!("cannot read {}", entry.path().display()))?;
+            lines.extend(text.lines().map(str::to_owned));
+        }
     }
-    Ok(answers)
+    Ok(lines.into_iter().collect())
 }
 
 /// `method /path status: why`, an answer a line.
@@ -73,7 +99,7 @@ fn compare(documented: &Answers, seen: &Answers, excepted: &BTreeMap<String, Str
         return Ok(documented.intersection(seen).count());
     }
     println!("{}", problems.join("\n"));
-    Err(format!("{} of {} documented answers are in question", problems.len(), documented.len()).into())
+    Err(format!("{} of {} documented answers and events are in question", problems.len(), documented.len()).into())
 }
 
 #[cfg(test)]
@@ -108,7 +134,9 @@ mod tests {
     #[test]
     fn what_testkit_wrote_is_read() {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("1.log"), "get /a 200 \nget /a 404 not_found\n").unwrap();
-        assert_eq!(seen(folder.path()).unwrap(), answers(&["get /a 200", "get /a 404"]));
+        fs::write(folder.path().join("1.log"), "get /a 200 - t1\nget /a 404 not_found t2\n").unwrap();
+        fs::write(folder.path().join("1.events"), "t1 a.made\nt2 a.made\n").unwrap();
+        let (answered, told) = (lines(folder.path(), "log").unwrap(), lines(folder.path(), "events").unwrap());
+        assert_eq!(seen(&answered, &told), answers(&["event a.made", "get /a 200", "get /a 404"]));
     }
 }

@@ -6,6 +6,7 @@
 mod acceptance;
 mod bench;
 mod build;
+mod changes;
 mod ci;
 mod coverage;
 mod deps;

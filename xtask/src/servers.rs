@@ -9,7 +9,7 @@ mod nats;
 mod nginx;
 mod tansu;
 
-pub(crate) use brokers::Brokers;
+pub(crate) use brokers::{Brokers, OwnNats};
 pub(crate) use buf::find as buf;
 pub(crate) use nginx::find as nginx;
 

@@ -25,6 +25,8 @@ const HOUSE: &str = "house";
 /// is not the same everywhere: `crash` kills the one process, `sql` counts what one request costs one process, and a
 /// suite about several processes starts them itself.
 const BLACK_BOX: [&str; 2] = ["http", "races"];
+/// The suite about events, which runs over every broker that a topology can have.
+const EVENTS: &str = "events";
 
 #[derive(clap::Args, Default)]
 pub(crate) struct Arguments {
@@ -94,6 +96,8 @@ struct Step {
 struct On {
     database: &'static str,
     topology: Topology,
+    /// Where it is not the topology's usual one.
+    broker: Option<&'static str>,
 }
 
 enum Runs {
@@ -105,10 +109,11 @@ enum Runs {
 
 impl fmt::Display for On {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.topology {
-            Topology::Single => f.write_str(self.database),
-            topology => write!(f, "{}, {topology}", self.database),
+        f.write_str(self.database)?;
+        if self.topology != Topology::Single {
+            write!(f, ", {}", self.topology)?;
         }
+        self.broker.map_or(Ok(()), |broker| write!(f, ", {broker}"))
     }
 }
 
@@ -141,11 +146,12 @@ impl Run<'_> {
         command.current_dir(&self.workspace.root).arg("test").args(arguments).arg("--no-fail-fast").args(&self.filter);
         command.env("CLEAVE_TEST_POSTGRES", &self.postgres).env("CLEAVE_TEST_NGINX", &self.nginx);
         self.brokers.tell(&mut command);
-        for name in ["CLEAVE_TEST_DATABASE", "CLEAVE_TEST_TOPOLOGY", "CLEAVE_TEST_COVERAGE"] {
+        for name in ["CLEAVE_TEST_DATABASE", "CLEAVE_TEST_TOPOLOGY", "CLEAVE_TEST_BROKER", "CLEAVE_TEST_COVERAGE"] {
             command.env_remove(name);
         }
-        if let Some(On { database, topology }) = on {
+        if let Some(On { database, topology, broker }) = on {
             command.env("CLEAVE_TEST_DATABASE", database).env("CLEAVE_TEST_TOPOLOGY", topology.to_string());
+            command.envs(broker.map(|broker| ("CLEAVE_TEST_BROKER", broker)));
         }
         if let Some(folder) = seen {
             command.env("CLEAVE_TEST_COVERAGE", folder);
@@ -179,8 +185,13 @@ fn steps(product: &Package, arguments: &Arguments) -> Result<Vec<Step>> {
     }
     for (part, on) in places() {
         if wants(part) && arguments.topology.is_none_or(|only| only == on.topology) {
-            let here = |name: &&str| on.topology == Topology::Single || BLACK_BOX.contains(name);
+            let here = |name: &&str| match *name {
+                EVENTS => false,
+                name => on.topology == Topology::Single || BLACK_BOX.contains(&name),
+            };
             steps.extend(targets.iter().copied().filter(here).map(|name| Step::target(name, Some(on))));
+            let brokers = brokers(on).iter().map(|broker| On { broker: Some(broker), ..on });
+            steps.extend(brokers.map(|on| Step::target(EVENTS, Some(on))));
             // A part of the tests produces a part of the answers.
             if arguments.filter.is_none() {
                 steps.push(Step { name: format!("coverage on {on}"), runs: Runs::Coverage, on: Some(on) });
@@ -190,7 +201,7 @@ fn steps(product: &Package, arguments: &Arguments) -> Result<Vec<Step>> {
     if steps.is_empty() {
         return Err("nothing is to be run: over other topologies than `single` the database is postgres".into());
     }
-    if let Some(gone) = BLACK_BOX.iter().find(|name| !targets.contains(name)) {
+    if let Some(gone) = BLACK_BOX.iter().chain([&EVENTS]).find(|name| !targets.contains(name)) {
         return Err(
             format!("package `{PRODUCT}` has no test target `{gone}`, so it would not run over any topology").into()
         );
@@ -201,9 +212,21 @@ fn steps(product: &Package, arguments: &Arguments) -> Result<Vec<Step>> {
 /// One process on either database; several on PostgreSQL, since what differs between databases differs there too.
 fn places() -> impl Iterator<Item = (Part, On)> {
     let single = [(Part::Sqlite, "sqlite"), (Part::Postgres, "postgres")];
-    let single = single.into_iter().map(|(part, database)| (part, On { database, topology: Topology::Single }));
+    let single =
+        single.into_iter().map(|(part, database)| (part, On { database, topology: Topology::Single, broker: None }));
     let others = Topology::ALL.into_iter().filter(|topology| *topology != Topology::Single);
-    single.chain(others.map(|topology| (Part::Postgres, On { database: "postgres", topology })))
+    single.chain(others.map(|topology| (Part::Postgres, On { database: "postgres", topology, broker: None })))
+}
+
+/// Over which brokers events are looked at: every one that can be there, in the process and between processes. A domain
+/// that is out alone is no other case than all of them.
+fn brokers(on: On) -> &'static [&'static str] {
+    match (on.database, on.topology) {
+        ("sqlite", Topology::Single) => &["in-process"],
+        (_, Topology::Single) => &["in-process", "nats", "kafka"],
+        (_, Topology::Split) => &["nats", "kafka"],
+        _ => &[],
+    }
 }
 
 /// A binary without unit tests has no step, rather than one that runs nothing.
@@ -255,7 +278,7 @@ impl Outcome {
 
     /// Of a check that is one test, whatever it counted.
     fn of_one(answers: usize) -> Self {
-        println!("{answers} documented answers were produced");
+        println!("{answers} documented answers and events were produced");
         Self { counts: Counts { passed: 1, ..Counts::default() }, verdict: Ok(()) }
     }
 

@@ -5,11 +5,11 @@
 use crate::{
     build,
     error::{Context, Result},
-    servers::{self, Postgres},
+    servers::{self, Brokers, Postgres},
     workspace::Workspace,
 };
 use clap::ValueEnum;
-use launch::{Databases, Domain, Errors, Fleet, Plan, Topology, Wanted};
+use launch::{Broker, Databases, Domain, Errors, Fleet, Plan, Topology, Wanted};
 use std::{
     io::{IsTerminal, Write},
     net::SocketAddr,
@@ -49,7 +49,7 @@ pub(crate) async fn run(workspace: &Workspace, arguments: Arguments) -> Result<(
     let binary = build::product(workspace, &profile).await?;
     let nginx = (topology != Topology::Single).then(|| servers::nginx(workspace)).transpose()?;
     // Declared before the shop, so gone after it.
-    let (postgres, folder);
+    let (postgres, nats, folder);
     let databases = match database {
         Database::Sqlite => Databases::Files,
         Database::Postgres => {
@@ -58,6 +58,13 @@ pub(crate) async fn run(workspace: &Workspace, arguments: Arguments) -> Result<(
             located(&names, |name| postgres.url(name))
         }
     };
+    // Several processes hear each other over a broker.
+    let broker = if topology == Topology::Single {
+        Broker::InProcess
+    } else {
+        nats = Brokers::nats(workspace)?;
+        nats.broker("cleave")
+    };
     folder = TempDir::with_prefix("cleave-up-").context("cannot make a folder for the shop")?;
     let started = Instant::now();
     let wanted = Wanted {
@@ -65,6 +72,7 @@ pub(crate) async fn run(workspace: &Workspace, arguments: Arguments) -> Result<(
         binary,
         folder: folder.path().to_owned(),
         databases,
+        broker,
         env: vec![("CLEAVE__PAYMENTS__PROVIDERS".into(), "manual,test".into())],
         nginx,
         listen: Some(listen),

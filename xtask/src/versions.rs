@@ -10,7 +10,7 @@ use crate::{
     build,
     error::{Context, Result},
     git::Git,
-    servers::{self, Postgres},
+    servers::{self, Brokers, Postgres},
     workspace::Workspace,
 };
 use clap::ValueEnum;
@@ -90,12 +90,13 @@ pub(crate) async fn run(workspace: &Workspace, arguments: Arguments) -> Result<(
             databases = Databases::Files;
         }
         let folder = tempfile::tempdir().context("cannot make a folder for the shop")?;
-        let said = Said::default();
+        let (said, nats) = (Said::default(), Brokers::nats(workspace)?);
         let wanted = Wanted {
             topology: Topology::Split,
             binary: newer.clone(),
             folder: folder.path().to_owned(),
             databases,
+            broker: nats.broker("cleave"),
             env: settings(),
             nginx: Some(servers::nginx(workspace)?),
             errors: said.listener(),

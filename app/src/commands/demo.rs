@@ -14,7 +14,7 @@ pub(crate) async fn run(_: Settings, _: &Flags) -> Result<(), Failed> {
 mod full {
     use super::{Failed, Flags, Settings};
     use crate::{
-        commands::document,
+        commands::{document, events_document},
         settings::ModuleName,
         shop::{self, Shop},
     };
@@ -56,6 +56,7 @@ mod full {
             grpc: shop.grpc.take(),
             neighbours: std::mem::take(&mut shop.neighbours),
             openapi: document(),
+            asyncapi: events_document(),
             metrics,
             extra: |config| {
                 config.service(::web::plain("/demo/pictures/{name}", picture));

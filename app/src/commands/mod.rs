@@ -95,6 +95,16 @@ pub(crate) fn openapi() -> Result<(), Failed> {
     Ok(())
 }
 
+/// The AsyncAPI document of this build.
+pub(crate) fn events_document() -> String {
+    crate::asyncapi::document(&shop::catalogue(), env!("CARGO_PKG_VERSION"))
+}
+
+pub(crate) fn asyncapi() -> Result<(), Failed> {
+    print!("{}", events_document());
+    Ok(())
+}
+
 pub(crate) fn config(settings: &Settings) -> Result<(), Failed> {
     print!("{}", toml::to_string(settings).map_err(|error| error.to_string())?);
     Ok(())

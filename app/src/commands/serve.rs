@@ -1,5 +1,5 @@
 //! The server.
-use super::{Failed, document};
+use super::{Failed, document, events_document};
 use crate::{settings::Settings, shop};
 use host::Server;
 
@@ -29,6 +29,7 @@ pub(crate) async fn run(settings: &Settings) -> Result<(), Failed> {
         grpc: shop.grpc.take(),
         neighbours: std::mem::take(&mut shop.neighbours),
         openapi: document(),
+        asyncapi: events_document(),
         metrics,
         extra: |_| (),
         greeting: None,

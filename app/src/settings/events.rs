@@ -1,7 +1,7 @@
 //! `[events]`: what happened, told to whoever listens.
 use super::{ModuleName, Settings, listed};
 use host::Problems;
-use messaging::Pace;
+use messaging::{KafkaSettings, NatsSettings, Pace};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -9,17 +9,26 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct EventSettings {
     pub broker: BrokerName,
     pub pace: Pace,
+    pub nats: NatsSettings,
+    pub kafka: KafkaSettings,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum BrokerName {
     InProcess,
+    Nats,
+    Kafka,
 }
 
 impl EventSettings {
     pub(super) fn problems(&self) -> Vec<String> {
-        self.pace.problems()
+        let of_broker = match self.broker {
+            BrokerName::InProcess => Vec::new(),
+            BrokerName::Nats => self.nats.problems(),
+            BrokerName::Kafka => self.kafka.problems(),
+        };
+        self.pace.problems().into_iter().chain(of_broker).collect()
     }
 }
 
@@ -48,12 +57,15 @@ mod tests {
     fn a_part_of_a_shop_needs_a_broker_that_the_rest_reaches() {
         let told = |file: &str, only: &[&str]| read(file, only).map(|settings| settings.told().is_ok());
         assert_eq!(told("", &["storefront"]), Ok(true), "it tells nothing");
-        #[cfg(all(feature = "users", feature = "products", feature = "orders"))]
+        #[cfg(all(feature = "users", feature = "products", feature = "orders", feature = "webhooks"))]
         assert_eq!(told("", &[]), Ok(true));
         #[cfg(feature = "users")]
         {
             let problem = read("", &["users"]).unwrap().told().unwrap_err().0.concat();
             assert!(problem.contains("in-process") && problem.contains("orders"), "{problem}");
+            for broker in ["nats", "kafka"] {
+                assert_eq!(told(&format!("events.broker = \"{broker}\""), &["users"]), Ok(true), "{broker}");
+            }
         }
         let unknown = read("events.broker = \"pigeon\"", &[]).unwrap_err().0.concat();
         assert!(unknown.contains("pigeon"), "{unknown}");

@@ -13,10 +13,12 @@ const PURGE: Duration = Duration::from_secs(3600);
 
 /// Every kind of events there is, whoever tells it and wherever.
 pub(crate) fn catalogue() -> Vec<EventKind> {
-    let all: [&[EventKind]; 5] = [
+    let all = [
         users_api::UserEvent::KINDS,
         products_api::ProductEvent::KINDS,
+        products_api::CategoryEvent::KINDS,
         products_api::StockEvent::KINDS,
+        products_api::ReviewEvent::KINDS,
         orders_api::OrderEvent::KINDS,
         webhooks_api::WebhookEvent::KINDS,
     ];
@@ -57,17 +59,19 @@ pub(super) async fn attach(wiring: &Wiring<'_>, parties: Vec<Party>, modules: &m
     Ok(())
 }
 
-#[expect(clippy::unused_async, reason = "others are reached over a network")]
 async fn broker(wiring: &Wiring<'_>, parties: &[Party]) -> Result<Arc<dyn Broker>, String> {
     let settings = &wiring.settings.events;
-    match settings.broker {
+    let opened = match settings.broker {
         BrokerName::InProcess => {
             let listens = parties.iter().filter(|party| !party.listener.kinds().is_empty());
             let groups =
                 listens.map(|party| Group { name: party.module.as_str(), kinds: party.listener.kinds(), after: None });
-            Ok(Arc::new(InProcess::new(groups)))
+            return Ok(Arc::new(InProcess::new(groups)));
         }
-    }
+        BrokerName::Nats => messaging::open_nats(&settings.nats).await,
+        BrokerName::Kafka => messaging::open_kafka(&settings.kafka).await,
+    };
+    opened.map_err(|error| error.to_string())
 }
 
 fn telling(db: &Database, relay: Relay) -> Worker {

@@ -1,21 +1,27 @@
 use crate::{BINARY, shop};
 use kernel::Code;
 use std::process::Command;
-use testkit::document;
+use testkit::{document, told};
+
+const DOCUMENTS: [(&str, &str); 2] = [("openapi", document::TEXT), ("asyncapi", told::TEXT)];
 
 #[test]
-fn the_checked_in_document_is_what_the_binary_prints() {
-    let printed = Command::new(BINARY).arg("openapi").output().unwrap();
-    assert!(printed.status.success());
-    let same = printed.stdout == document::TEXT.as_bytes();
-    assert!(same, "docs/openapi.json is old: run `cargo run -- openapi > docs/openapi.json`");
+fn the_checked_in_documents_are_what_the_binary_prints() {
+    for (name, text) in DOCUMENTS {
+        let printed = Command::new(BINARY).arg(name).output().unwrap();
+        assert!(printed.status.success());
+        let same = printed.stdout == text.as_bytes();
+        assert!(same, "docs/{name}.json is old: run `cargo run -- {name} > docs/{name}.json`");
+    }
 }
 
 #[tokio::test]
-async fn the_server_gives_the_same_document() {
-    let given = shop().anonymous().get("/openapi.json").send().await.expect(200);
-    assert_eq!(given.header("content-type"), Some("application/json"));
-    assert!(given.bytes == document::TEXT.as_bytes());
+async fn the_server_gives_the_same_documents() {
+    for (name, text) in DOCUMENTS {
+        let given = shop().anonymous().get(&format!("/{name}.json")).send().await.expect(200);
+        assert_eq!(given.header("content-type"), Some("application/json"));
+        assert!(given.bytes == text.as_bytes(), "{name}");
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Invariants recomputed from the tables. Each is one statement, so it sees one moment and never what is merely under
 //! way; it may run beside traffic.
-use crate::{backend::Db, conn::Conn, error::Result};
+use crate::{backend::Db, conn::Conn, error::Result, outbox::OUTBOX};
 use diesel::{
     dsl::sql,
     prelude::*,
@@ -18,7 +18,9 @@ pub struct Invariant {
     /// How the id of a subject is shown.
     pub shown: fn(Uuid) -> String,
     /// A query of what it looks at: rows `(subject, detail)`, an id and a text that is NULL where all is well. `:before`
-    /// in it is the time it is asked for, `:minutes_ago` two minutes ago by the database's own clock.
+    /// in it is the time it is asked for, `:minutes_ago` two minutes ago by the database's own clock, `:forgotten`
+    /// when the last event happened of those that were [deleted](crate::outbox::forgotten_until): what happened later must be in
+    /// the outbox.
     pub rows: &'static str,
 }
 
@@ -40,7 +42,13 @@ impl Invariant {
             Db::Sqlite => "(unixepoch() - 120) * 1000000",
             Db::Postgres => "(clock_timestamp() - interval '2 minutes')",
         };
+        let never = match conn.db() {
+            Db::Sqlite => "0",
+            Db::Postgres => "timestamptz 'epoch'",
+        };
+        let forgotten = format!("COALESCE((SELECT until FROM forgotten WHERE name = '{OUTBOX}'), {never})");
         let looked = self.rows.replace(":before", &before).replace(":minutes_ago", minutes_ago);
+        let looked = looked.replace(":forgotten", &forgotten);
         let text = format!(
             "WITH looked AS MATERIALIZED ({looked}) SELECT t.looked, t.wrong, f.subject, f.detail FROM \
              (SELECT COUNT(*) AS looked, COUNT(detail) AS wrong FROM looked) t LEFT JOIN \

@@ -113,7 +113,7 @@ pub fn is_waiting(conn: &mut Conn) -> Result<bool> {
 }
 
 /// As [`forgotten_until`] calls it.
-const OUTBOX: &str = "outbox";
+pub(crate) const OUTBOX: &str = "outbox";
 
 /// Deletes what was published longer than `keep` ago, some at a time: the writer is never held up for long. Since when
 /// the rest is complete is written down in the same transaction. How many those were.

@@ -1,18 +1,28 @@
-//! The API reference, from files in the binary: `/openapi.json`, `/docs`, and `/docs/errors` where problems point to.
+//! The API reference, from files in the binary: `/openapi.json`, `/asyncapi.json`, `/docs`, and `/docs/errors` where problems point to.
 use ::web::plain;
 use actix_web::{HttpResponse, web};
 use kernel::Code;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-pub(crate) fn configure(document: web::Bytes, config: &mut web::ServiceConfig) {
-    let openapi = move || {
-        let document = document.clone();
-        async move { HttpResponse::Ok().content_type("application/json").body(document) }
+/// What machines read.
+#[derive(Clone)]
+pub(crate) struct Documents {
+    pub openapi: web::Bytes,
+    pub asyncapi: web::Bytes,
+}
+
+pub(crate) fn configure(documents: Documents, config: &mut web::ServiceConfig) {
+    let json = |document: web::Bytes| {
+        move || {
+            let document = document.clone();
+            async move { HttpResponse::Ok().content_type("application/json").body(document) }
+        }
     };
     let docs = || async { HttpResponse::PermanentRedirect().insert_header(("location", "/docs/")).finish() };
     let errors = || async { HttpResponse::Ok().content_type("text/html; charset=utf-8").body(errors()) };
     config
-        .service(plain("/openapi.json", openapi))
+        .service(plain("/openapi.json", json(documents.openapi)))
+        .service(plain("/asyncapi.json", json(documents.asyncapi)))
         .service(plain("/docs", docs))
         .service(plain("/docs/errors", errors))
         .service(SwaggerUi::new("/docs/{_:.*}").config(Config::from("/openapi.json")));

@@ -1,6 +1,6 @@
 //! The listeners: the shop's own, and one for operators; graceful stop.
 use crate::{
-    docs,
+    docs::{self, Documents},
     grpc::{Grpc, Neighbour, Neighbours},
     telemetry::{Metrics, UPKEEP},
 };
@@ -110,6 +110,8 @@ pub struct Server {
     pub neighbours: Vec<Neighbour>,
     /// The OpenAPI document.
     pub openapi: String,
+    /// The AsyncAPI document.
+    pub asyncapi: String,
     pub metrics: Metrics,
     /// Routes beside the modules', such as the demonstration's pictures.
     pub extra: fn(&mut web::ServiceConfig),
@@ -205,10 +207,10 @@ impl Server {
         stopping: watch::Receiver<bool>,
     ) -> Result<actix_web::dev::Server, StartError> {
         let neighbours = Arc::clone(neighbours);
-        let Self { modules, verify, settings, openapi, extra, .. } = self;
+        let Self { modules, verify, settings, openapi, asyncapi, extra, .. } = self;
         let verify: Data<dyn Verify> = Data::from(verify);
         let patience = Patience(Duration::from_secs(settings.request_seconds));
-        let openapi = web::Bytes::from(openapi);
+        let documents = Documents { openapi: openapi.into(), asyncapi: asyncapi.into() };
         let tries = Data::new(Tries::new(settings.tries_per_minute, settings.trusted_proxies));
         let databases: Vec<Database> = modules.iter().flat_map(|module| module.databases.clone()).collect();
         let workers = if settings.workers == 0 {
@@ -217,8 +219,8 @@ impl Server {
             settings.workers
         };
         let app = move || {
-            let (modules, verify, openapi, databases) =
-                (modules.clone(), verify.clone(), openapi.clone(), databases.clone());
+            let (modules, verify, documents, databases) =
+                (modules.clone(), verify.clone(), documents.clone(), databases.clone());
             let (tries, neighbours, stopping) = (tries.clone(), neighbours.clone(), stopping.clone());
             App::new()
                 .app_data(verify)
@@ -227,7 +229,7 @@ impl Server {
                 .app_data(tries)
                 .configure(move |config| {
                     health(databases, neighbours, stopping, config);
-                    docs::configure(openapi, config);
+                    docs::configure(documents, config);
                     modules.iter().for_each(|module| module.configure(config));
                     extra(config);
                 })

@@ -45,6 +45,7 @@ codes! {
     EmailTaken             409 "email_taken"              "An account with this email address exists.";
     SlugTaken              409 "slug_taken"               "Another one has this slug.";
     OptionsTaken           409 "options_taken"            "Another variant of the product has these option values.";
+    AlreadyReviewed        409 "already_reviewed"         "You have reviewed this product before; change that review.";
     BelowReserved          409 "below_reserved"           "More is reserved than would be on hand.";
     OutOfStock             409 "out_of_stock"             "Not enough is left.";
     CartChanged            409 "cart_changed"             "Prices have moved or things are no longer sold; the cart shows how it is now.";

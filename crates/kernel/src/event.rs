@@ -71,7 +71,8 @@ pub struct BadEvent {
 }
 
 /// Declares the events of a domain: `"kind" version => Variant of subject: SubjectId { members }`. The subject is told as
-/// the first member. Every variant says in its documentation what it means; AsyncAPI shows it.
+/// the first member. Every variant says in its documentation what it means; AsyncAPI shows it. A member that came later
+/// within a version is `#[serde(default)]`: what was told before it is read without it.
 #[macro_export]
 macro_rules! events {
     (
@@ -122,7 +123,7 @@ macro_rules! events {
                 match kind {
                     $($kind => {
                         #[derive(::serde::Deserialize)]
-                        struct $variant { $subject: $id, $($member: $type),* }
+                        struct $variant { $subject: $id, $($(#[$about])* $member: $type),* }
                         let read = <$variant as ::serde::Deserialize>::deserialize(data);
                         let $variant { $subject, $($member),* } = read.map_err(|error| bad(error.to_string()))?;
                         Ok(Self::$variant { $subject, $($member),* })
@@ -150,7 +151,7 @@ mod tests {
         /// Told of lamps.
         pub enum LampEvent of "lamps" {
             /// Somebody lit it.
-            "lamp.lit" 1 => Lit of lamp_id: LampId { watts: i64, by: Option<String> },
+            "lamp.lit" 1 => Lit of lamp_id: LampId { watts: i64, by: Option<String>, #[serde(default)] moths: Vec<String> },
             /// It is dark again.
             "lamp.out" 2 => Out of lamp_id: LampId {},
         }
@@ -158,11 +159,13 @@ mod tests {
 
     #[test]
     fn what_is_told_is_read_back_and_what_is_new_in_it_is_left_alone() {
-        let lit = LampEvent::Lit { lamp_id: Id::new(), watts: 40, by: None };
+        let lit = LampEvent::Lit { lamp_id: Id::new(), watts: 40, by: None, moths: vec![] };
         let mut data = serde_json::to_value(&lit).unwrap();
         assert_eq!(LampEvent::read(lit.kind(), &data), Ok(lit.clone()));
         data["colour"] = json!("red");
-        assert_eq!(LampEvent::read("lamp.lit", &data), Ok(lit));
+        assert_eq!(LampEvent::read("lamp.lit", &data), Ok(lit.clone()));
+        data.as_object_mut().unwrap().remove("moths");
+        assert_eq!(LampEvent::read("lamp.lit", &data), Ok(lit), "told before there were moths");
         data["watts"] = json!("many");
         assert!(LampEvent::read("lamp.lit", &data).unwrap_err().to_string().contains("invalid type"));
         assert!(LampEvent::read("lamp.broken", &data).unwrap_err().why.contains("does not know"));

@@ -121,10 +121,14 @@ pub struct Tansu {
 impl Tansu {
     /// Returns when it answers. `folder` is made, and is where it runs.
     pub fn start(program: &Path, folder: &Path) -> Result<Self> {
+        Self::start_behind(program, folder, |own| own)
+    }
+    /// The same, and clients are sent to the address that is said for its own: a proxy's.
+    pub fn start_behind(program: &Path, folder: &Path, told: impl FnOnce(SocketAddr) -> SocketAddr) -> Result<Self> {
         let server = Server::prepare("tansu", folder)?;
-        let here = format!("tcp://{}", server.address);
+        let (own, told) = (format!("tcp://{}", server.address), format!("tcp://{}", told(server.address)));
         let mut command = Command::new(program);
-        command.args(["broker", "--listener-url", &here, "--advertised-listener-url", &here]);
+        command.args(["broker", "--listener-url", &own, "--advertised-listener-url", &told]);
         command.args(["--storage-engine", "memory://tansu/"]).current_dir(folder);
         let mut tansu = Self { server: Server { command: Some(command), ..server } };
         tansu.start_again()?;

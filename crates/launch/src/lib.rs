@@ -4,6 +4,7 @@
 //! the others are. [`Fleet`] starts them, with nginx before all but `single`, and stops them. Each is a real process of
 //! the given binary on a leash: it ends when whoever holds the fleet ends, however that ends. Nothing but the standard
 //! library, so that tests and tasks alike may hold one.
+mod broker;
 mod brokers;
 mod error;
 mod fleet;
@@ -14,6 +15,7 @@ mod plan;
 mod ports;
 mod topology;
 
+pub use broker::Broker;
 pub use brokers::{Nats, NatsOptions, NatsTls, Tansu};
 pub use error::{Failed, Result};
 pub use fleet::{Died, Fleet};

@@ -2,7 +2,7 @@
 //!
 //! All are told the same of the whole shop (certificates, databases, where each domain's routes are) and what differs by
 //! nature: their own data and addresses, and for a domain that shares a process that it is local there.
-use crate::{Domain, Errors, Failed, Module, Result, Topology, ports::Ports};
+use crate::{Broker, Domain, Errors, Failed, Module, Result, Topology, ports::Ports};
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
@@ -19,6 +19,7 @@ pub struct Wanted {
     /// Everything that belongs to this shop lies in it: data, certificates, the gateway's files.
     pub folder: PathBuf,
     pub databases: Databases,
+    pub broker: Broker,
     /// Settings of every process, such as `("CLEAVE__LOG__FILTER", "warn")`.
     pub env: Vec<(String, String)>,
     /// The program; for every topology but `single`.
@@ -191,6 +192,7 @@ impl Plan {
             Databases::Shared(url) => say("DATABASE__URL".into(), url.clone()),
             Databases::Own(urls) => urls.iter().for_each(|(domain, url)| say(module(*domain, "DATABASE"), url.clone())),
         }
+        self.wanted.broker.settings().into_iter().for_each(|(name, value)| say(format!("EVENTS__{name}"), value));
         if self.gateway.is_some() {
             say("HTTP__TRUSTED_PROXIES".into(), "127.0.0.1".into());
             if self.wanted.plaintext {

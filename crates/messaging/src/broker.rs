@@ -1,5 +1,8 @@
 //! Where events are handed on. The relay and the consumers are the same whatever stands behind this trait.
 pub(crate) mod in_process;
+pub(crate) mod kafka;
+pub(crate) mod nats;
+mod rounds;
 
 use crate::Envelope;
 use kernel::async_trait;

@@ -1,5 +1,5 @@
 //! An event as it travels: CloudEvents 1.0 in its JSON format.
-use kernel::{Id, Kind, Time};
+use kernel::{Id, Kind, Time, Trace};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -37,6 +37,11 @@ impl Envelope {
     /// The domain that told it.
     pub fn domain(&self) -> &str {
         self.source.trim_start_matches('/')
+    }
+    /// What it was caused by, for what it causes; a trace of nobody where that cannot be read.
+    pub fn trace(&self) -> Trace {
+        let trace = self.traceparent.split('-').nth(1).and_then(|hex| u128::from_str_radix(hex, 16).ok());
+        Trace(trace.unwrap_or_default())
     }
 }
 

@@ -10,6 +10,7 @@ mod listener;
 mod pace;
 mod partitions;
 mod relay;
+mod settings;
 
 pub use broker::{Batch, Broker, BrokerError, Group, Heard, Subscription, in_process::InProcess};
 pub use consumer::Consumer;
@@ -17,3 +18,4 @@ pub use envelope::{Envelope, EventId, MediaType, SpecVersion};
 pub use listener::{Listener, NotHandled};
 pub use pace::Pace;
 pub use relay::{Relay, envelope};
+pub use settings::{KafkaSettings, NatsSettings, SaslMechanism, SaslSettings, TlsSettings, open_kafka, open_nats};

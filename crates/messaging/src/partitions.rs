@@ -34,6 +34,11 @@ impl Partitions {
         Ok(held)
     }
 
+    /// The same as it was known last, without asking.
+    pub(crate) fn known(&self) -> Vec<i64> {
+        self.lock().clone().map(|(_, held)| held).unwrap_or_default()
+    }
+
     pub(crate) async fn release(&self, db: &Database) {
         let (owner, held) = (self.owner, self.lock().take());
         if held.is_some()

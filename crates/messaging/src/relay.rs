@@ -87,6 +87,11 @@ impl Relay {
         self.measure().await;
     }
 
+    /// The partitions that were this process's at its last look.
+    pub fn partitions(&self) -> Vec<i64> {
+        self.partitions.known()
+    }
+
     /// Lets others go on at once.
     pub async fn end(&self) {
         self.partitions.release(&self.db).await;

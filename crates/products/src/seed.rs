@@ -20,7 +20,8 @@ impl Products {
         for (n, category) in categories.into_iter().enumerate() {
             let refused = |why: String| format!("category {n}: {why}");
             let new = body::<NewCategoryBody>(category).map_err(refused)?.read().map_err(|p| refused(shown(&p)))?;
-            there(self.0.create_category(new, Once::unkeyed()).await).map_err(|error| refused(error.to_string()))?;
+            there(self.0.create_category(&call, new, Once::unkeyed()).await)
+                .map_err(|error| refused(error.to_string()))?;
         }
         for (n, product) in products.into_iter().enumerate() {
             let refused = |why: String| format!("product {n}: {why}");

@@ -1,6 +1,7 @@
 //! The statements themselves, every body on both databases.
 mod audit;
 mod ledger;
+mod reviews;
 mod states;
 
 use crate::{
@@ -158,9 +159,9 @@ async fn a_category_holds_its_children() {
             name: name.into(),
             parent: parent.map(str::to_owned),
         };
-        shop.service().create_category(new("Paper", None), Once::unkeyed()).await.unwrap();
-        shop.service().create_category(new("Note Books", Some("paper")), Once::unkeyed()).await.unwrap();
-        let orphan = shop.service().create_category(new("X", Some("none")), Once::unkeyed()).await;
+        shop.service().create_category(&call(), new("Paper", None), Once::unkeyed()).await.unwrap();
+        shop.service().create_category(&call(), new("Note Books", Some("paper")), Once::unkeyed()).await.unwrap();
+        let orphan = shop.service().create_category(&call(), new("X", Some("none")), Once::unkeyed()).await;
         assert!(matches!(orphan, Err(Error::UnknownParent)));
         let mut body = lamp("Jotter", 100, 1);
         body["categories"] = json!(["note-books", "paper"]);

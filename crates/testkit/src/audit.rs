@@ -10,10 +10,12 @@ use std::{
 const SETTLES: Duration = Duration::from_secs(60);
 
 impl Shop {
-    /// The checks that are off, each with its findings, of all domains; none where everything holds. Its servers may be
-    /// at work.
+    /// The checks that are off, each with its findings, of all domains, and what was told in another form than the
+    /// document's; none where everything holds. Its servers may be at work.
     pub fn audit(&self) -> Vec<String> {
-        looked(self.fleet.commands(&["audit", "--json"])).unwrap_or_else(|why| panic!("{why}"))
+        let mut off = looked(self.fleet.commands(&["audit", "--json"])).unwrap_or_else(|why| panic!("{why}"));
+        off.extend(self.told_otherwise());
+        off
     }
     /// Returns when everything holds and nothing is under way any more: what was left behind is finished or undone.
     pub async fn settled(&self) {

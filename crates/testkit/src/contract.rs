@@ -79,13 +79,16 @@ fn escape(part: &str) -> String {
     part.replace('~', "~0").replace('/', "~1")
 }
 
-/// One line an answer: what was asked, the status, the code. The run compares them with the document.
+/// One line an answer: what was asked, the status, the code or `-`, the trace of what it led to. The run compares them
+/// with the document.
 fn record(verb: &str, template: &str, answer: &Answer) {
     let Ok(folder) = env::var("CLEAVE_TEST_COVERAGE") else { return };
     let code = serde_json::from_slice::<Value>(&answer.bytes)
         .ok()
         .and_then(|json| Some(json.get("code")?.as_str()?.to_owned()));
-    let line = format!("{verb} {template} {} {}\n", answer.status, code.unwrap_or_default());
+    let trace = answer.header("traceparent").and_then(|parent| parent.split('-').nth(1)).unwrap_or("-");
+    let code = code.as_deref().unwrap_or("-");
+    let line = format!("{verb} {template} {} {code} {trace}\n", answer.status);
     let file = Path::new(&folder).join(format!("{}.log", std::process::id()));
     let written =
         OpenOptions::new().create(true).append(true).open(file).and_then(|mut file| file.write_all(line.as_bytes()));

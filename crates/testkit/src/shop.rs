@@ -1,7 +1,7 @@
 //! A shop of its own, in any topology: real processes with their own data.
 use crate::{Counters, Proxy, contract::Contract};
 use diesel::{Connection, PgConnection, connection::SimpleConnection};
-use launch::{Databases, Died, Domain, Errors, Fleet, Module, Plan, Signal, Topology, Wanted};
+use launch::{Broker, Databases, Died, Domain, Errors, Fleet, Module, Plan, Signal, Topology, Wanted};
 use std::{
     collections::{BTreeMap, HashMap},
     env,
@@ -35,6 +35,38 @@ pub fn chosen_topology() -> Topology {
     env::var("CLEAVE_TEST_TOPOLOGY").map_or(Topology::Single, |name| name.parse().expect("CLEAVE_TEST_TOPOLOGY"))
 }
 
+/// Which broker stands between the domains of a shop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BrokerUsed {
+    /// Only where all domains are in one process.
+    InProcess,
+    Nats,
+    Kafka,
+}
+
+impl BrokerUsed {
+    /// From `CLEAVE_TEST_BROKER`; without it, in the process where that can be, and NATS elsewhere.
+    pub fn chosen(topology: Topology) -> Self {
+        match (env::var("CLEAVE_TEST_BROKER").as_deref(), topology) {
+            (Ok("in-process"), _) | (Err(_), Topology::Single) => Self::InProcess,
+            (Ok("nats"), _) | (Err(_), _) => Self::Nats,
+            (Ok("kafka"), _) => Self::Kafka,
+            (Ok(other), _) => panic!("CLEAVE_TEST_BROKER is in-process, nats or kafka, not {other}"),
+        }
+    }
+    /// The run's own, under a name that no other shop has.
+    fn of_run(self) -> Broker {
+        let (name, server) = (crate::unique("shop"), |name: &str| {
+            env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run `cargo xtask test`, which starts brokers"))
+        });
+        match self {
+            Self::InProcess => Broker::InProcess,
+            Self::Nats => Broker::Nats { server: server("CLEAVE_TEST_NATS"), name },
+            Self::Kafka => Broker::Kafka { server: server("CLEAVE_TEST_KAFKA"), name },
+        }
+    }
+}
+
 /// The cluster made for tests.
 pub(crate) fn cluster() -> String {
     env::var("CLEAVE_TEST_POSTGRES").expect("CLEAVE_TEST_POSTGRES is not set: run `cargo xtask test`")
@@ -49,6 +81,8 @@ pub struct Options {
     pub cluster: Option<String>,
     /// Another topology than the run's.
     pub topology: Option<Topology>,
+    /// Another broker than the run's, or than [`BrokerUsed::chosen`].
+    pub broker: Option<Broker>,
     /// Where its servers end themselves, of one module or whichever comes there first: see [`Shop::died`].
     pub crash_at: Option<CrashAt>,
     /// Outside `single`: domains before whose gRPC address a [`Proxy`] stands; all others call them through it.
@@ -113,6 +147,7 @@ impl Shop {
             binary: binary.into(),
             folder: dir.path().into(),
             databases: databases.clone(),
+            broker: options.broker.unwrap_or_else(|| BrokerUsed::chosen(topology).of_run()),
             env: usual.map(|(name, value)| (name.to_owned(), value)).into_iter().chain(options.env).collect(),
             nginx: launch::find_nginx(),
             errors: kept(&said),

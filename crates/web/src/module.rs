@@ -143,6 +143,10 @@ impl Worker {
         self.end = Some(turn(state, work));
         self
     }
+    /// One turn.
+    pub async fn turn(&self) {
+        (self.turn)().await;
+    }
     /// Turn after turn, until `stop` is done.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         tokio::pin!(stop);

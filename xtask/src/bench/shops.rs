@@ -2,7 +2,7 @@
 use super::goods::{self, Goods, asked};
 use crate::{
     error::{Context, Result},
-    servers::Postgres,
+    servers::{OwnNats, Postgres},
 };
 use launch::{Databases, Domain, Errors, Fleet, Module, Plan, Topology, Wanted};
 use std::{
@@ -77,6 +77,7 @@ pub(super) struct Common<'a> {
     pub(super) nginx: PathBuf,
     pub(super) folder: &'a Path,
     pub(super) postgres: Option<&'a Postgres>,
+    pub(super) nats: &'a OwnNats,
     pub(super) products: usize,
 }
 
@@ -147,6 +148,8 @@ impl Common<'_> {
             binary: self.binary.clone(),
             folder: self.folder.join(way.database(Domain::Orders)),
             databases,
+            // In each of them, so that what is compared is where the domains are.
+            broker: self.nats.broker(&way.database(Domain::Orders)),
             env: env.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
             nginx: Some(self.nginx.clone()),
             plaintext: way == Way::Plain,

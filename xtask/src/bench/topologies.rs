@@ -12,7 +12,7 @@ use super::{
 use crate::{
     build,
     error::{Context, Result},
-    servers::{self, Postgres},
+    servers::{self, Brokers, Postgres},
     workspace::Workspace,
 };
 use clap::ValueEnum;
@@ -151,13 +151,14 @@ async fn on(
     extent: &Extent,
 ) -> Result<Measured> {
     // Declared before the shops, so gone after them.
-    let (postgres, folder);
+    let (postgres, nats, folder);
     postgres = if database == Database::Postgres {
         let names = shops::databases();
         Some(Postgres::durable(workspace, &names.iter().map(String::as_str).collect::<Vec<_>>()).await?)
     } else {
         None
     };
+    nats = Brokers::nats(workspace)?;
     // Beside what was built: folders for temporary files are often kept in memory, where a commit costs nothing.
     folder = TempDir::with_prefix_in("bench-", &workspace.target).context("cannot make a folder for the shops")?;
     let common = Common {
@@ -165,6 +166,7 @@ async fn on(
         nginx: nginx.to_owned(),
         folder: folder.path(),
         postgres: postgres.as_ref(),
+        nats: &nats,
         products: extent.products,
     };
     let started = Instant::now();

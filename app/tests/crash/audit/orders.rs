@@ -129,6 +129,16 @@ fn cases(shop: &Shop) -> Vec<Case> {
             "UPDATE outbox SET kind = 'order.placed' WHERE kind = 'order.hushed'",
         ),
         case(
+            "orders.changes_were_told",
+            format!("UPDATE orders SET paid_at = placed_at WHERE id = {STANDS}"),
+            format!("UPDATE orders SET paid_at = NULL WHERE id = {STANDS}"),
+        ),
+        case(
+            "orders.changes_were_told",
+            format!("UPDATE outbox SET kind = 'order.hushed' WHERE kind = 'order.failed' AND subject = {FAILED}"),
+            "UPDATE outbox SET kind = 'order.failed' WHERE kind = 'order.hushed'",
+        ),
+        case(
             "orders.goods_are_kept_for_orders",
             format!("UPDATE order_lines SET variant_id = {nobody} WHERE order_id = {STANDS}"),
             format!(
@@ -142,11 +152,12 @@ fn cases(shop: &Shop) -> Vec<Case> {
 pub(super) fn spoken() -> Vec<&'static str> {
     let mut all = CHECKS.to_vec();
     all.sort_unstable();
+    all.dedup();
     all
 }
 
 /// Of each case, in their order.
-const CHECKS: [&str; 15] = [
+const CHECKS: [&str; 17] = [
     "orders.cart_has_one_living_order",
     "orders.cart_is_locked_by_its_order",
     "orders.pending_is_under_way",
@@ -160,6 +171,8 @@ const CHECKS: [&str; 15] = [
     "orders.promised_is_under_way",
     "orders.nothing_is_kept_of_what_failed",
     "orders.fulfilled_was_sent",
+    "orders.changes_were_told",
+    "orders.changes_were_told",
     "orders.changes_were_told",
     "orders.goods_are_kept_for_orders",
 ];
@@ -211,4 +224,48 @@ async fn each_invariant_of_orders_is_named_when_a_row_breaks_it() {
         shop.corrupt("orders", mends);
         assert_eq!(off(&shop), [""; 0], "{mends}");
     }
+}
+
+/// Deletes all events of a domain, as the purge does with those that are old.
+fn forget(shop: &Shop, domain: &str) {
+    shop.corrupt(
+        domain,
+        "INSERT INTO forgotten (name, until) SELECT 'outbox', max(occurred_at) FROM outbox; DELETE FROM outbox",
+    );
+}
+
+/// What happened before the events were deleted is not looked for, what happened since is.
+#[tokio::test]
+async fn what_is_forgotten_is_not_missed() {
+    let mut shop = start();
+    let (goods, staff) = (shop.goods(1250, 50).await, shop.admin().await);
+    let (_, early) = order(&shop, &goods.variant).await;
+    shop.customer().await;
+    shop.settled().await;
+    shop.stop();
+    ["users", "orders"].into_iter().for_each(|domain| forget(&shop, domain));
+    assert_eq!(shop.audit(), [""; 0]);
+
+    shop.resume();
+    posts(&staff, &early, "shipments", json!({})).await;
+    posts(&staff, &early, "captures", json!({})).await;
+    order(&shop, &goods.variant).await;
+    shop.customer().await;
+    shop.settled().await;
+    shop.stop();
+    for (domain, kind, check) in [
+        ("orders", "order.shipped", "orders.changes_were_told"),
+        ("orders", "order.paid", "orders.changes_were_told"),
+        ("orders", "order.completed", "orders.changes_were_told"),
+        ("orders", "order.placed", "orders.changes_were_told"),
+        ("users", "user.registered", "users.account_was_told"),
+    ] {
+        let named = |from: &str, to: &str| format!("UPDATE outbox SET kind = '{to}' WHERE kind = '{from}'");
+        shop.corrupt(domain, &named(kind, "order.hushed"));
+        let off = printed(&audit(&shop, domain, &[]));
+        let off: Vec<_> = off.lines().filter(|line| line.starts_with("OFF")).collect();
+        assert!(off.len() == 1 && off[0].contains(check), "{kind}: {off:?}");
+        shop.corrupt(domain, &named("order.hushed", kind));
+    }
+    assert_eq!(shop.audit(), [""; 0]);
 }

@@ -13,6 +13,7 @@ pub(crate) async fn paths(pair: &mut Pair, admin: &Who) {
         "/docs",
         "/docs/",
         "/openapi.json",
+        "/asyncapi.json",
         "/v1",
         "/v1/",
         "/v2/products",

@@ -50,6 +50,8 @@ pub(crate) struct Order {
     pub version: i64,
     pub created_at: Time,
     pub placed_at: Option<Time>,
+    /// When all of its money had come.
+    pub paid_at: Option<Time>,
     /// What has left the house.
     pub shipments: Vec<Shipment>,
     /// Its money; none for an order of a time before payments were written first.
@@ -156,6 +158,7 @@ impl FullOrder {
             version: 1,
             created_at: now,
             placed_at: None,
+            paid_at: None,
             shipments: Vec::new(),
             payment: None,
         };
@@ -170,6 +173,11 @@ impl Order {
     /// Placed, and nothing of it has left the house.
     pub(crate) fn cancellable(&self) -> bool {
         self.status == Status::Placed && self.fulfilment_status == FulfilmentStatus::Unfulfilled
+    }
+    /// Whether all of its money has come, where it is an order in this status.
+    pub(crate) fn is_paid(&self, status: Status, payment: Option<&Payment>) -> bool {
+        let all_came = payment.map_or(self.payment_status == PaymentStatus::Paid, Payment::all_came);
+        all_came && matches!(status, Status::Placed | Status::Completed)
     }
     pub(crate) fn shippable(&self) -> bool {
         self.cancellable()

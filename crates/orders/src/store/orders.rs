@@ -52,6 +52,7 @@ struct Row {
     created_at: Time,
     updated_at: Time,
     placed_at: Option<Time>,
+    paid_at: Option<Time>,
 }
 impl Row {
     fn read(self) -> Result<Order> {
@@ -77,6 +78,7 @@ impl Row {
             version: self.version,
             created_at: self.created_at,
             placed_at: self.placed_at,
+            paid_at: self.paid_at,
             shipments: Vec::new(),
             payment: None,
         })
@@ -111,6 +113,7 @@ impl From<&Order> for Row {
             created_at: order.created_at,
             updated_at: order.created_at,
             placed_at: order.placed_at,
+            paid_at: order.paid_at,
         }
     }
 }
@@ -269,14 +272,15 @@ pub(crate) fn latest(conn: &mut Conn, users: Vec<UserId>, limit: usize) -> Resul
     rows.into_iter().map(Row::read).collect()
 }
 
-/// Placed: from here on it is an order. `None` when it is not pending any more.
-pub(crate) fn place(tx: &mut Conn, id: OrderId, payment: PaymentStatus, at: Time) -> Result<Option<Order>> {
+/// Placed: from here on it is an order, and `paid` when nothing more is to come. `None` when it is not pending any more.
+pub(crate) fn place(tx: &mut Conn, id: OrderId, payment: PaymentStatus, paid: bool, at: Time) -> Result<Option<Order>> {
     // A sequence on PostgreSQL; on SQLite there is one writer, so the next number is the largest and one.
     let number = |text: &str| sql::<Nullable<BigInt>>(text);
     let placed = (
         orders::status.eq(Status::Placed.as_str()),
         orders::payment_status.eq(payment.as_str()),
         orders::placed_at.eq(at),
+        orders::paid_at.eq(paid.then_some(at)),
     );
     let row = |number| {
         diesel::update(orders::table.find(id))
@@ -300,7 +304,8 @@ pub(crate) fn place(tx: &mut Conn, id: OrderId, payment: PaymentStatus, at: Time
 pub(crate) fn fail(tx: &mut Conn, id: OrderId, payment: PaymentStatus, at: Time) -> Result<bool> {
     let pending = diesel::update(orders::table.find(id)).filter(orders::status.eq(Status::Pending.as_str()));
     let failed = (orders::status.eq(Status::Failed.as_str()), orders::payment_status.eq(payment.as_str()));
-    Ok(pending.set((failed, orders::version.eq(orders::version + 1), orders::updated_at.eq(at))).execute(tx)? == 1)
+    let since = (orders::ended_at.eq(at), orders::updated_at.eq(at));
+    Ok(pending.set((failed, orders::version.eq(orders::version + 1), since)).execute(tx)? == 1)
 }
 
 /// What becomes of an order that is placed.
@@ -308,6 +313,7 @@ pub(crate) struct Turn<'a> {
     pub status: Status,
     pub fulfilment: FulfilmentStatus,
     pub payment: PaymentStatus,
+    pub paid_at: Option<Time>,
     pub cancel_reason: Option<&'a str>,
 }
 
@@ -318,7 +324,9 @@ pub(crate) fn turn(tx: &mut Conn, order: &Order, turn: &Turn<'_>, at: Time) -> R
         orders::status.eq(turn.status.as_str()),
         orders::fulfilment_status.eq(turn.fulfilment.as_str()),
         orders::payment_status.eq(turn.payment.as_str()),
+        orders::paid_at.eq(turn.paid_at),
         orders::cancel_reason.eq(turn.cancel_reason),
+        (turn.status != order.status).then_some(orders::ended_at.eq(at)),
     );
     Ok(same.set((set, orders::version.eq(orders::version + 1), orders::updated_at.eq(at))).execute(tx)? == 1)
 }

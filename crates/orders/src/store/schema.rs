@@ -54,6 +54,8 @@ diesel::table! {
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
         placed_at -> Nullable<Timestamptz>,
+        paid_at -> Nullable<Timestamptz>,
+        ended_at -> Nullable<Timestamptz>,
     }
 }
 diesel::table! {

@@ -19,6 +19,14 @@ impl Kind for Variant {
 }
 pub type VariantId = Id<Variant>;
 
+/// Where a shop's products are grouped.
+#[derive(Debug)]
+pub enum Category {}
+impl Kind for Category {
+    const PREFIX: &'static str = "cat";
+}
+pub type CategoryId = Id<Category>;
+
 /// What is held for one attempt to buy; whoever reserves chooses the id, so that asking again is the same.
 #[derive(Debug)]
 pub enum Reservation {}
@@ -26,6 +34,14 @@ impl Kind for Reservation {
     const PREFIX: &'static str = "resv";
 }
 pub type ReservationId = Id<Reservation>;
+
+/// What somebody thinks of a product.
+#[derive(Debug)]
+pub enum Review {}
+impl Kind for Review {
+    const PREFIX: &'static str = "rev";
+}
+pub type ReviewId = Id<Review>;
 
 /// What the shop sells, for carts and pages.
 #[contract(catalogue = "cleave.products.v1.Catalogue")]
@@ -253,6 +269,14 @@ kernel::events! {
 }
 
 kernel::events! {
+    /// Told of categories.
+    pub enum CategoryEvent of "products" {
+        /// Products may be put into it.
+        "category.created" 1 => Created of category_id: CategoryId { slug: String },
+    }
+}
+
+kernel::events! {
     /// Told of stock.
     pub enum StockEvent of "products" {
         /// Counted or adjusted by staff, or received with an import.
@@ -263,6 +287,28 @@ kernel::events! {
         "stock.released" 1 => Released of reservation_id: ReservationId {},
         /// It left the shop.
         "stock.shipped" 1 => Shipped of reservation_id: ReservationId {},
+        /// What is available of it fell to the shop's threshold, or below: somebody may want to order more. Told once
+        /// each time it falls, and of variants whose stock is tracked.
+        "stock.low" 1 => Low of variant_id: VariantId { available: i64, threshold: i64 },
+    }
+}
+
+kernel::events! {
+    /// Told of reviews. Who wrote one and what it says is not told: who may see it asks for the review.
+    pub enum ReviewEvent of "products" {
+        /// Somebody wrote one; it is shown once it is published.
+        "review.submitted" 1 => Submitted of review_id: ReviewId { product_id: ProductId, mark: i64 },
+        /// Everybody sees it, and its mark counts.
+        "review.published" 1 => Published of review_id: ReviewId { product_id: ProductId, mark: i64 },
+        /// Nobody sees it but staff and whoever wrote it, and its mark does not count.
+        "review.rejected" 1 => Rejected of review_id: ReviewId { product_id: ProductId },
+        /// Its author rewrote it, and it waits to be published again; or it became known, or doubtful, that its author
+        /// bought the product.
+        "review.updated" 1 => Updated of review_id: ReviewId { product_id: ProductId, version: i64 },
+        /// It is gone, and so is its mark.
+        "review.deleted" 1 => Deleted of review_id: ReviewId { product_id: ProductId },
+        /// Its author's account is gone. What it says and its mark stay.
+        "review.anonymised" 1 => Anonymised of review_id: ReviewId { product_id: ProductId, version: i64 },
     }
 }
 

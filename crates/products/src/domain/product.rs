@@ -1,7 +1,7 @@
 //! Products and what they are made of.
-use super::text;
-use kernel::{Currency, Id, Kind, Minor, Money, Time};
-use products_api::{ProductId, VariantId};
+use super::{review::Rating, text};
+use kernel::{Currency, Id, Minor, Money, Time};
+use products_api::{CategoryId, ProductId, VariantId};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
@@ -40,6 +40,10 @@ pub(crate) struct Product {
     pub tags: Vec<String>,
     pub images: Vec<Image>,
     pub variants: Vec<Variant>,
+    /// Of its published reviews.
+    pub rating: Rating,
+    /// Pieces that were bought.
+    pub sold: i64,
     pub version: i64,
     pub created_at: Time,
     pub updated_at: Time,
@@ -179,6 +183,8 @@ impl NewProduct {
             tags,
             images,
             variants,
+            rating: Rating::NONE,
+            sold: 0,
             version,
             created_at,
             updated_at,
@@ -258,14 +264,6 @@ pub(crate) fn sku(text: &str) -> Result<String, &'static str> {
         Err("needs 1 to 100 printable characters")
     }
 }
-
-/// What products are grouped by.
-#[derive(Debug)]
-pub(crate) enum Group {}
-impl Kind for Group {
-    const PREFIX: &'static str = "cat";
-}
-pub(crate) type CategoryId = Id<Group>;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Category {

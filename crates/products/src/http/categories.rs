@@ -1,14 +1,12 @@
 use super::bodies::slug;
 use crate::{
-    domain::{
-        product::{Category, CategoryId},
-        text,
-    },
+    domain::{product::Category, text},
     service::{NewCategory, Service},
 };
 use actix_web::{HttpResponse, web::Data};
+use products_api::CategoryId;
 use serde::{Deserialize, Serialize};
-use web::{Fields, Paged, Pointer, Post, Problem, Reply, reason};
+use web::{Caller, Fields, Paged, Pointer, Post, Problem, Reply, reason};
 
 /// A new category.
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -64,10 +62,14 @@ pub(crate) async fn list(service: Data<Service>) -> Result<HttpResponse, Problem
     Ok(HttpResponse::Ok().json(Paged { items, next: None, count: None, count_capped: None }))
 }
 
-pub(crate) async fn create(service: Data<Service>, post: Post<NewCategoryBody>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn create(
+    service: Data<Service>,
+    caller: Caller,
+    post: Post<NewCategoryBody>,
+) -> Result<HttpResponse, Problem> {
     let kept = post.once(|category: &Category| {
         Reply::json(201, &CategoryBody::from(category)).location(format!("/v1/products?category={}", category.slug))
     });
     let new = post.body.read()?;
-    Ok(kept.answer(service.create_category(new, kept.handle()).await?))
+    Ok(kept.answer(service.create_category(&caller.call, new, kept.handle()).await?))
 }

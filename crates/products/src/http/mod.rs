@@ -4,16 +4,19 @@ mod categories;
 mod imports;
 mod problems;
 mod products;
+mod reviews;
 mod shown;
 mod stock;
 mod variants;
 
+use crate::service::MODERATE;
 use bodies::ChangeProduct;
 pub(crate) use bodies::NewProductBody;
 use categories::CategoryBody;
 pub(crate) use categories::NewCategoryBody;
 use imports::ImportBody;
 use kernel::{Code, Needs};
+use reviews::{ChangeReview, ModerationBody, NewReviewBody, ReviewBody};
 use shown::ProductBody;
 use stock::{Adjustment, Count, MovementBody, StockBody};
 use variants::{AddVariant, ChangeVariant, SoldBody};
@@ -21,12 +24,14 @@ use web::{Paged, Route, delete, get, patch, post, put};
 
 const READ: Needs = Needs::Permission("products:read");
 const WRITE: Needs = Needs::Permission("products:write");
+const REVIEWS: Needs = Needs::Permission(MODERATE);
 const STOCK_READ: Needs = Needs::Permission("stock:read");
 const STOCK_WRITE: Needs = Needs::Permission("stock:write");
 
 pub fn routes() -> Vec<Route> {
     let mut routes = catalogue();
     routes.extend(variants());
+    routes.extend(reviews());
     routes.extend(files());
     routes
 }
@@ -43,7 +48,7 @@ fn catalogue() -> Vec<Route> {
             .query("currency", "ISO 4217; what price filters and sorts are in")
             .query("price_min", "minor units; a variant costs this or more")
             .query("price_max", "minor units; a variant costs this or less")
-            .query("sort", "newest (when not given), price, -price or title")
+            .query("sort", "newest (when not given), price, -price, title or best_selling")
             .query("status", "draft, active or archived; for holders of `products:read`")
             .query("count", "true: count them as well, up to 10,000"),
         post("/v1/products", WRITE, products::create)
@@ -109,6 +114,44 @@ fn variants() -> Vec<Route> {
             .gives::<Paged<MovementBody>>(200, "A page")
             .paged()
             .query("count", "true: count them as well, up to 10,000"),
+    ]
+}
+
+fn reviews() -> Vec<Route> {
+    use Needs::{Nothing, User};
+    vec![
+        get("/v1/products/{product}/reviews", Nothing, reviews::list)
+            .says("List a product's reviews: the published ones, or with `reviews:moderate` all")
+            .gives::<Paged<ReviewBody>>(200, "A page")
+            .paged()
+            .query("sort", "newest (when not given), mark or -mark")
+            .query("verified", "true: by those who bought it; false: by those who did not")
+            .query("status", "pending, published or rejected; for holders of `reviews:moderate`")
+            .query("count", "true: count them as well, up to 10,000"),
+        post("/v1/products/{product}/reviews", User, reviews::submit)
+            .says("Review a product, once")
+            .takes::<NewReviewBody>()
+            .gives::<ReviewBody>(201, "The review")
+            .keyed()
+            .fails(&[Code::AlreadyReviewed]),
+        get("/v1/reviews/{id}", Nothing, reviews::show)
+            .says("A review; until it is published its author's and staff's alone")
+            .gives::<ReviewBody>(200, "The review")
+            .gives_nothing(304, "What the client has"),
+        patch("/v1/reviews/{id}", User, reviews::change)
+            .says("Change a review that you wrote; it waits to be published again")
+            .takes::<ChangeReview>()
+            .gives::<ReviewBody>(200, "The review")
+            .conditional(),
+        delete("/v1/reviews/{id}", User, reviews::delete)
+            .says("Delete a review: your own, or with `reviews:moderate` any")
+            .gives_nothing(204, "Deleted"),
+        post("/v1/reviews/{id}/moderation", REVIEWS, reviews::moderate)
+            .says("Publish or reject a review; If-Match takes the version that was looked at")
+            .takes::<ModerationBody>()
+            .gives::<ReviewBody>(200, "The review")
+            .keyed()
+            .conditional(),
     ]
 }
 

@@ -12,6 +12,8 @@ impl From<Error> for Problem {
             Error::NotFound => Self::not_found(),
             Error::Stale => Code::VersionMismatch.into(),
             Error::SlugTaken => Code::SlugTaken.into(),
+            Error::AlreadyReviewed => Code::AlreadyReviewed.into(),
+            Error::AccountGone => Code::InvalidToken.into(),
             Error::OptionsTaken => Code::OptionsTaken.into(),
             Error::Inconsistent => field(root.at("options"), reason::NOT_USABLE, said),
             Error::UnknownCategories(places) => {

@@ -42,9 +42,10 @@ fn filter(query: &mut Query, viewer: Viewer) -> Result<Filter, Problem> {
     let sort = match query.text("sort")?.as_deref() {
         None | Some("newest") => Sort::Newest,
         Some("title") => Sort::Title,
+        Some("best_selling") => Sort::BestSelling,
         Some("price") => Sort::Price(priced("sort")?),
         Some("-price") => Sort::PriceDown(priced("sort")?),
-        Some(_) => return Err(bad_query("sort", "newest, price, -price or title")),
+        Some(_) => return Err(bad_query("sort", "newest, price, -price, title or best_selling")),
     };
     let (min, max) = (amount(query, "price_min")?, amount(query, "price_max")?);
     let price = match (min, max) {

@@ -1,5 +1,8 @@
 //! Products as they are shown.
-use super::bodies::{ImageBody, OptionBody};
+use super::{
+    bodies::{ImageBody, OptionBody},
+    reviews::RatingBody,
+};
 use crate::domain::product::{Choice, Image, Product, Variant};
 use kernel::{Money, Time};
 use products_api::{ProductId, VariantId};
@@ -22,6 +25,8 @@ pub(crate) struct ProductBody {
     categories: Vec<String>,
     tags: Vec<String>,
     images: Vec<ImageBody>,
+    /// Null while it has no published reviews.
+    rating: Option<RatingBody>,
     version: i64,
     created_at: Time,
     updated_at: Time,
@@ -79,6 +84,7 @@ impl From<&Product> for ProductBody {
             categories,
             tags,
             images: images.into_iter().map(|Image { src, alt }| ImageBody { src, alt }).collect(),
+            rating: RatingBody::of(product.rating),
             version: product.version,
             created_at: product.created_at,
             updated_at: product.updated_at,

@@ -1,17 +1,15 @@
 //! Categories: made and listed.
 use super::{Error, Service, products::candidates};
 use crate::{
-    domain::{
-        product::{Category, CategoryId},
-        text,
-    },
+    domain::{product::Category, text},
     store,
 };
 use database::{
     Conn,
     once::{Kept, Once},
 };
-use kernel::Id;
+use kernel::{Call, Id};
+use products_api::{CategoryEvent, CategoryId};
 
 #[derive(Clone, Debug)]
 pub(crate) struct NewCategory {
@@ -29,10 +27,11 @@ impl Service {
 
     pub(crate) async fn create_category(
         &self,
+        call: &Call,
         new: NewCategory,
         once: Once<Category>,
     ) -> Result<Kept<Category>, Error> {
-        let id: CategoryId = Id::new();
+        let (id, now, trace): (CategoryId, _, _) = (Id::new(), self.now(), call.trace);
         let unit = move |tx: &mut Conn| {
             once.run(tx, |tx| {
                 let NewCategory { slug, name, parent } = new.clone();
@@ -43,6 +42,8 @@ impl Service {
                 };
                 for slug in slugs {
                     if store::categories::insert(tx, id, &slug, &name, parent_id)? {
+                        let event = CategoryEvent::Created { category_id: id, slug: slug.clone() };
+                        database::outbox::publish(tx, &[event], now, trace)?;
                         return Ok(Category { id, slug, name, parent });
                     }
                 }

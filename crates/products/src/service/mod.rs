@@ -2,9 +2,11 @@
 mod apply;
 mod audit;
 mod categories;
+mod heard;
 mod imports;
 mod products;
 mod reservations;
+mod reviews;
 mod stock;
 mod traits;
 mod variants;
@@ -19,6 +21,9 @@ use web::{Module, Tasks, Worker};
 
 pub(crate) use categories::NewCategory;
 pub(crate) use products::Viewer;
+#[cfg(test)]
+pub(crate) use reviews::Asker;
+pub(crate) use reviews::{MODERATE, Verdict};
 pub(crate) use variants::{Changes as VariantChanges, Sold};
 
 /// How products behaves.
@@ -29,11 +34,26 @@ pub struct Settings {
     pub currency: Currency,
     /// Seconds between two looks for reservations that are past their time.
     pub sweep_seconds: u64,
+    /// So many pieces of a variant, or fewer, are told as low stock; 0 tells nothing.
+    pub low_stock: i64,
+    /// What becomes of a review that somebody writes.
+    pub reviews: Reviews,
+}
+
+/// What becomes of a review that somebody writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reviews {
+    /// Staff looks at it before others see it.
+    #[default]
+    Moderated,
+    /// It is published at once.
+    Open,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { currency: Currency::EUR, sweep_seconds: 5 }
+        Self { currency: Currency::EUR, sweep_seconds: 5, low_stock: 5, reviews: Reviews::default() }
     }
 }
 
@@ -106,6 +126,11 @@ pub(crate) enum Error {
     Stale,
     #[error("another one has this slug")]
     SlugTaken,
+    #[error("its author has reviewed the product before")]
+    AlreadyReviewed,
+    /// Its access token outlives it for some minutes.
+    #[error("the account is gone")]
+    AccountGone,
     #[error("another variant has these options")]
     OptionsTaken,
     #[error("the variants have values that the options do not list")]

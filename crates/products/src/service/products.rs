@@ -2,7 +2,7 @@
 use super::{Error, Service, apply::received, in_version};
 use crate::{
     domain::{
-        product::{CategoryId, Changes, Named, NewProduct, Product, Status},
+        product::{Changes, Named, NewProduct, Product, Status},
         stock::Kind,
         text,
     },
@@ -17,7 +17,7 @@ use database::{
     once::{Kept, Once},
 };
 use kernel::{Call, Id, Page, Principal, Time, Trace};
-use products_api::ProductEvent;
+use products_api::{CategoryId, ProductEvent};
 
 /// What a caller sees: the shop window, or everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

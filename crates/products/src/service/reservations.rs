@@ -3,7 +3,7 @@ use super::Service;
 use crate::{
     domain::stock::{Kind, changed, short, state, summed},
     points::Point,
-    store,
+    store::{self, stock::Occasion},
 };
 use database::{Conn, Error as DatabaseError};
 use kernel::{CallError, Failure, Time, Trace};
@@ -38,11 +38,12 @@ const TRIES: usize = 3;
 impl Service {
     pub(super) async fn hold(&self, trace: Trace, request: Reserve) -> Result<(), Ended<ReserveError>> {
         let Some(lines) = summed(&request) else { return Err(Ended::Domain(ReserveError::Invalid)) };
-        let (now, request) = (self.now(), Arc::new((request, lines)));
+        let (occasion, request) = (self.occasion(trace), Arc::new((request, lines)));
+        let now = occasion.at;
         let attempt = async || {
             let request = Arc::clone(&request);
             Point::ReserveBegun.reach();
-            let held = self.db.write(move |tx: &mut Conn| hold(tx, &request.0, &request.1, now, trace)).await;
+            let held = self.db.write(move |tx: &mut Conn| hold(tx, &request.0, &request.1, occasion)).await;
             if held.is_ok() {
                 Point::ReserveKept.reach();
             }
@@ -142,14 +143,8 @@ impl Service {
     }
 }
 
-fn hold(
-    tx: &mut Conn,
-    request: &Reserve,
-    lines: &[StockLine],
-    now: Time,
-    trace: Trace,
-) -> Result<(), Ended<ReserveError>> {
-    let id = request.reservation;
+fn hold(tx: &mut Conn, request: &Reserve, lines: &[StockLine], occasion: Occasion) -> Result<(), Ended<ReserveError>> {
+    let (id, now) = (request.reservation, occasion.at);
     if !store::reservations::hold(tx, id, request.hold_for, now)? {
         return match store::reservations::state(tx, id)?.as_deref() {
             Some(state::HELD | state::CONFIRMED | state::SHIPPED) => same(tx, id, lines),
@@ -169,12 +164,12 @@ fn hold(
     let counted = |variant| offers.get(&variant).is_some_and(|offer| offer.tracked);
     store::reservations::add_lines(tx, id, lines, counted)?;
     let tracked = lines.iter().filter(|line| counted(line.variant_id)).count();
-    if store::stock::reserve(tx, id, now)? != tracked {
+    if store::stock::reserve(tx, id, lines, occasion)? != tracked {
         // The rows are locked, so the guard agrees with what was read; should it not, nothing is kept.
         return Err(DatabaseError::Unavailable("stock moved under its lock".into()).into());
     }
     let event = StockEvent::Reserved { reservation_id: id, lines: lines.to_vec() };
-    Ok(database::outbox::publish(tx, &[event], now, trace)?)
+    Ok(database::outbox::publish(tx, &[event], now, occasion.trace)?)
 }
 
 /// Asked again: the same answer for the same lines. Others under its id are a mistake of the caller, who must not take

@@ -3,13 +3,16 @@ use super::{Error, Service};
 use crate::{
     domain::stock::{Level, MAX_STOCK, Movement},
     points::Point,
-    store::{self, stock::After},
+    store::{
+        self,
+        stock::{After, Occasion},
+    },
 };
 use database::{
     Conn,
     once::{Kept, Once},
 };
-use kernel::{Call, Page, Time, Trace};
+use kernel::{Call, Page, Trace};
 use products_api::{StockEvent, VariantId};
 
 impl Service {
@@ -37,11 +40,12 @@ impl Service {
 
     /// A count that finds what the books say changes nothing, and tells nobody.
     pub(crate) async fn count_stock(&self, call: &Call, variant: VariantId, on_hand: i64) -> Result<Level, Error> {
-        let (now, trace) = (self.now(), call.trace);
+        let occasion = self.occasion(call.trace);
         let unit = move |tx: &mut Conn| {
-            let counted = store::stock::set(tx, variant, on_hand, now, Error::BelowReserved)?.ok_or(Error::NotFound)?;
+            let counted = store::stock::set(tx, variant, on_hand, occasion, Error::BelowReserved)?;
+            let counted = counted.ok_or(Error::NotFound)?;
             if counted.changed {
-                tell(tx, counted.level, now, trace)?;
+                tell(tx, counted.level, occasion)?;
             }
             Ok::<_, Error>(counted.level)
         };
@@ -59,16 +63,16 @@ impl Service {
         reason: Option<String>,
         once: Once<Level>,
     ) -> Result<Kept<Level>, Error> {
-        let (now, trace) = (self.now(), call.trace);
+        let occasion = self.occasion(call.trace);
         let unit = move |tx: &mut Conn| {
             once.run(tx, |tx| {
                 let reason = reason.as_deref();
-                let adjusted = store::stock::adjust(tx, variant, delta, reason, now, Error::BelowReserved)?;
+                let adjusted = store::stock::adjust(tx, variant, delta, reason, occasion, Error::BelowReserved)?;
                 let level = adjusted.ok_or(Error::NotFound)?;
                 if level.on_hand > MAX_STOCK {
                     return Err(Error::TooMuch);
                 }
-                tell(tx, level, now, trace)?;
+                tell(tx, level, occasion)?;
                 Ok(level)
             })
         };
@@ -77,10 +81,14 @@ impl Service {
         Point::AdjustKept.reach();
         Ok(kept)
     }
+
+    pub(super) fn occasion(&self, trace: Trace) -> Occasion {
+        Occasion { at: self.now(), trace, low: self.settings.low_stock }
+    }
 }
 
-fn tell(tx: &mut Conn, level: Level, now: Time, trace: Trace) -> Result<(), Error> {
+fn tell(tx: &mut Conn, level: Level, occasion: Occasion) -> Result<(), Error> {
     let Level { variant, on_hand, reserved } = level;
     let event = StockEvent::Changed { variant_id: variant, on_hand, reserved };
-    Ok(database::outbox::publish(tx, &[event], now, trace)?)
+    Ok(database::outbox::publish(tx, &[event], occasion.at, occasion.trace)?)
 }

@@ -1,9 +1,10 @@
 //! What must hold of the tables of products. Each check reads its tables once, however much there is.
 use database::audit::{Invariant, shown};
-use products_api::{Product, Reservation, Variant};
+use products_api::{Product, Reservation, Review, Variant};
+use users_api::User;
 
 /// What holds at any moment.
-pub(crate) static ALWAYS: [Invariant; 10] = [
+pub(crate) static ALWAYS: [Invariant; 14] = [
     Invariant {
         name: "products.stock_is_its_ledger",
         holds: "what is on hand and what is reserved of a variant are the sums of its movements",
@@ -85,21 +86,23 @@ pub(crate) static ALWAYS: [Invariant; 10] = [
                WHERE reservation_id IS NOT NULL) both_sides GROUP BY id, variant_id, kind \
                HAVING SUM(n) <> 0 OR SUM(on_hand) <> 0 OR SUM(reserved) <> 0) differing) r GROUP BY id",
     },
-    // Nothing is purged from the outbox yet. Whoever purges it must let this look at younger reservations only.
     Invariant {
         name: "products.reservations_were_told",
-        holds: "the outbox has once that a reservation was reserved and once how it ended; of a tombstone it has nothing",
+        holds: "the outbox has once that a reservation was reserved and once how it ended, as far back as it goes; of a \
+                tombstone it has nothing",
         shown: shown::<Reservation>,
-        rows: "SELECT subject, CASE WHEN MAX(state) IS NULL THEN 'told of, and not there' WHEN SUM(reserved) <> SUM(lines) \
-               OR SUM(released) <> SUM(CASE WHEN state IN ('released', 'expired') THEN lines ELSE 0 END) \
-               OR SUM(shipped) <> SUM(CASE state WHEN 'shipped' THEN 1 ELSE 0 END) THEN MAX(state) || '; told as reserved ' \
-               || SUM(reserved) || ' times, as released ' || SUM(released) || ', as shipped ' || SUM(shipped) END AS detail \
-               FROM (SELECT r.id AS subject, r.state, CASE WHEN l.reservation_id IS NULL THEN 0 ELSE 1 END AS lines, \
-               0 AS reserved, 0 AS released, 0 AS shipped FROM reservations r LEFT JOIN \
-               (SELECT DISTINCT reservation_id FROM reservation_lines) l ON l.reservation_id = r.id \
-               UNION ALL SELECT subject, NULL, 0, CASE kind WHEN 'stock.reserved' THEN 1 ELSE 0 END, \
-               CASE kind WHEN 'stock.released' THEN 1 ELSE 0 END, CASE kind WHEN 'stock.shipped' THEN 1 ELSE 0 END FROM outbox \
-               WHERE kind IN ('stock.reserved', 'stock.released', 'stock.shipped')) both_sides GROUP BY subject",
+        rows: "SELECT subject, CASE WHEN MAX(state) IS NULL THEN 'told of, and not there' WHEN SUM(began) <> 0 \
+               OR SUM(freed) <> 0 OR SUM(left_us) <> 0 THEN MAX(state) || '; not told as often as it happened: reserved ' \
+               || SUM(began) || ' times more, released ' || SUM(freed) || ', shipped ' || SUM(left_us) END AS detail FROM (\
+               SELECT r.id AS subject, r.state, CASE WHEN l.reservation_id IS NOT NULL AND r.created_at > :forgotten \
+               THEN 1 ELSE 0 END AS began, CASE WHEN l.reservation_id IS NOT NULL AND r.state IN ('released', 'expired') \
+               AND r.updated_at > :forgotten THEN 1 ELSE 0 END AS freed, \
+               CASE WHEN r.state = 'shipped' AND r.updated_at > :forgotten THEN 1 ELSE 0 END AS left_us \
+               FROM reservations r LEFT JOIN (SELECT DISTINCT reservation_id FROM reservation_lines) l \
+               ON l.reservation_id = r.id UNION ALL SELECT subject, NULL, CASE kind WHEN 'stock.reserved' THEN -1 ELSE 0 END, \
+               CASE kind WHEN 'stock.released' THEN -1 ELSE 0 END, CASE kind WHEN 'stock.shipped' THEN -1 ELSE 0 END \
+               FROM outbox WHERE kind IN ('stock.reserved', 'stock.released', 'stock.shipped') AND occurred_at > :forgotten\
+               ) both_sides GROUP BY subject",
     },
     Invariant {
         name: "products.lowest_prices",
@@ -111,6 +114,43 @@ pub(crate) static ALWAYS: [Invariant; 10] = [
                SELECT product_id, currency, amount AS kept, NULL AS lowest FROM product_prices UNION ALL \
                SELECT product_id, currency, NULL, MIN(amount) FROM prices GROUP BY product_id, currency) both_sides \
                GROUP BY product_id, currency",
+    },
+    Invariant {
+        name: "products.rating_adds_up",
+        holds: "what is kept of a product's rating is the number and the sum of the marks of its published reviews",
+        shown: shown::<Product>,
+        rows: "SELECT p.id AS subject, CASE WHEN p.review_count <> COALESCE(r.marks, 0) OR p.mark_sum <> COALESCE(r.sum, 0) \
+               THEN 'kept are ' || p.review_count || ' marks of ' || p.mark_sum || ', its reviews have ' \
+               || COALESCE(r.marks, 0) || ' of ' || COALESCE(r.sum, 0) END AS detail FROM products p LEFT JOIN \
+               (SELECT product_id, COUNT(*) AS marks, CAST(SUM(mark) AS bigint) AS sum FROM reviews \
+               WHERE status = 'published' GROUP BY product_id) r ON r.product_id = p.id",
+    },
+    Invariant {
+        name: "products.sold_adds_up",
+        holds: "what was sold of a product is the sum of its purchases",
+        shown: shown::<Product>,
+        rows: "SELECT p.id AS subject, CASE WHEN p.sold <> COALESCE(b.quantity, 0) THEN p.sold || ' sold, ' \
+               || COALESCE(b.quantity, 0) || ' bought' END AS detail FROM products p LEFT JOIN \
+               (SELECT product_id, CAST(SUM(quantity) AS bigint) AS quantity FROM purchases GROUP BY product_id) b \
+               ON b.product_id = p.id",
+    },
+    // Whose buyer was forgotten stays as it was.
+    Invariant {
+        name: "products.verified_is_bought",
+        holds: "a user's review is verified where the user bought the product, and there only",
+        shown: shown::<Review>,
+        rows: "SELECT r.id AS subject, CASE WHEN r.verified AND b.user_id IS NULL THEN 'verified, and not bought' \
+               WHEN NOT r.verified AND b.user_id IS NOT NULL THEN 'bought, and not verified' END AS detail \
+               FROM reviews r LEFT JOIN (SELECT DISTINCT user_id, product_id FROM purchases WHERE user_id IS NOT NULL) b \
+               ON b.user_id = r.user_id AND b.product_id = r.product_id WHERE r.user_id IS NOT NULL",
+    },
+    Invariant {
+        name: "products.forgotten_have_nothing",
+        holds: "whose account is gone has no review and no purchase",
+        shown: shown::<User>,
+        rows: "SELECT c.user_id AS subject, CASE WHEN c.forgotten_at IS NOT NULL AND o.user_id IS NOT NULL \
+               THEN 'forgotten, and still named' END AS detail FROM customers c LEFT JOIN \
+               (SELECT user_id FROM reviews UNION SELECT user_id FROM purchases) o ON o.user_id = c.user_id",
     },
 ];
 

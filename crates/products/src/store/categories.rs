@@ -1,8 +1,9 @@
 //! Categories.
 use super::schema::categories;
-use crate::domain::product::{Category, CategoryId};
+use crate::domain::product::Category;
 use database::{Conn, Result};
 use diesel::prelude::*;
+use products_api::CategoryId;
 use std::collections::HashMap;
 
 #[derive(Queryable, Selectable)]

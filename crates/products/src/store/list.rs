@@ -36,6 +36,8 @@ pub(crate) struct PriceRange {
 pub(crate) enum Sort {
     Newest,
     Title,
+    /// What most pieces were bought of first.
+    BestSelling,
     /// By the lowest price; products without one in the currency are left out.
     Price(Currency),
     PriceDown(Currency),
@@ -47,7 +49,7 @@ pub(crate) enum Sort {
 enum Key {
     Newest(Uuid),
     Title(String, Uuid),
-    Price(i64, Uuid),
+    Number(i64, Uuid),
 }
 
 /// Where a list goes on.
@@ -60,7 +62,7 @@ impl Filter {
         let fits = match self.sort {
             Sort::Newest => matches!(key, Key::Newest(_)),
             Sort::Title => matches!(key, Key::Title(..)),
-            Sort::Price(_) | Sort::PriceDown(_) => matches!(key, Key::Price(..)),
+            Sort::BestSelling | Sort::Price(_) | Sort::PriceDown(_) => matches!(key, Key::Number(..)),
         };
         if fits { Ok(After(key)) } else { Err(BadCursor) }
     }
@@ -69,8 +71,9 @@ impl Filter {
         let key = match self.sort {
             Sort::Newest => Key::Newest(id),
             Sort::Title => Key::Title(crate::domain::text::sort_key(&last.title), id),
+            Sort::BestSelling => Key::Number(last.sold, id),
             Sort::Price(currency) | Sort::PriceDown(currency) => {
-                Key::Price(last.lowest().get(&currency).map_or(0, |amount| *amount.get()), id)
+                Key::Number(last.lowest().get(&currency).map_or(0, |amount| *amount.get()), id)
             }
         };
         Cursor::new(&("products", self), &key)
@@ -79,7 +82,7 @@ impl Filter {
     /// `FROM .. WHERE ..`, which the page and its count share.
     fn conditions<ST>(&self, sql: Sql<ST>) -> Sql<ST> {
         let sql = match self.sort {
-            Sort::Newest | Sort::Title => sql.text(" FROM products p WHERE 1 = 1"),
+            Sort::Newest | Sort::Title | Sort::BestSelling => sql.text(" FROM products p WHERE 1 = 1"),
             // CROSS: SQLite keeps the order of tables then, and reads the prices in theirs
             Sort::Price(currency) | Sort::PriceDown(currency) => sql
                 .text(" FROM product_prices l CROSS JOIN products p WHERE p.id = l.product_id AND l.currency = ")
@@ -130,16 +133,20 @@ impl Filter {
             (Some(Key::Title(title, id)), _) => {
                 sql.text(" AND (p.title_key, p.id) > (").str(title).text(", ").id(ProductId::from(id)).text(")")
             }
-            (Some(Key::Price(amount, id)), Sort::PriceDown(_)) => {
+            (Some(Key::Number(sold, id)), Sort::BestSelling) => {
+                sql.text(" AND (p.sold, p.id) < (").int(sold).text(", ").id(ProductId::from(id)).text(")")
+            }
+            (Some(Key::Number(amount, id)), Sort::PriceDown(_)) => {
                 sql.text(" AND (l.amount, l.product_id) < (").int(amount).text(", ").id(ProductId::from(id)).text(")")
             }
-            (Some(Key::Price(amount, id)), _) => {
+            (Some(Key::Number(amount, id)), _) => {
                 sql.text(" AND (l.amount, l.product_id) > (").int(amount).text(", ").id(ProductId::from(id)).text(")")
             }
         };
         sql.text(match self.sort {
             Sort::Newest => " ORDER BY p.id DESC",
             Sort::Title => " ORDER BY p.title_key, p.id",
+            Sort::BestSelling => " ORDER BY p.sold DESC, p.id DESC",
             Sort::Price(_) => " ORDER BY l.amount, l.product_id",
             Sort::PriceDown(_) => " ORDER BY l.amount DESC, l.product_id DESC",
         })

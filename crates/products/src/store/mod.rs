@@ -4,10 +4,13 @@ mod sql;
 
 pub(crate) mod audit;
 pub(crate) mod categories;
+pub(crate) mod customers;
 pub(crate) mod imports;
 pub(crate) mod list;
 pub(crate) mod products;
+pub(crate) mod purchases;
 pub(crate) mod reservations;
+pub(crate) mod reviews;
 #[cfg(test)]
 pub(crate) mod spoil;
 pub(crate) mod stock;

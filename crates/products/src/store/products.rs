@@ -1,6 +1,9 @@
 //! Products as they are read: one statement for products, one for all that hangs on them.
 use super::{from_json, sql::Sql};
-use crate::domain::product::{Named, Product, Variant};
+use crate::domain::{
+    product::{Named, Product, Status, Variant},
+    review::Rating,
+};
 use database::{Conn, Error, Result};
 use diesel::{
     prelude::*,
@@ -16,14 +19,29 @@ use std::collections::HashMap;
 macro_rules! columns {
     () => {
         "p.id, p.slug, p.title, p.description, p.status, p.options, p.tags, p.images, p.version, p.created_at, \
-         p.updated_at, (SELECT string_agg(c.slug, ' ' ORDER BY c.slug) FROM product_categories pc \
+         p.updated_at, p.review_count, p.mark_sum, p.sold, (SELECT string_agg(c.slug, ' ' ORDER BY c.slug) FROM product_categories pc \
          JOIN categories c ON c.id = pc.category_id WHERE pc.product_id = p.id)"
     };
 }
 pub(super) use columns;
 
-pub(super) type Types =
-    (SqlUuid, Text, Text, Text, Text, Jsonb, Jsonb, Jsonb, BigInt, Timestamptz, Timestamptz, Nullable<Text>);
+pub(super) type Types = (
+    SqlUuid,
+    Text,
+    Text,
+    Text,
+    Text,
+    Jsonb,
+    Jsonb,
+    Jsonb,
+    BigInt,
+    Timestamptz,
+    Timestamptz,
+    BigInt,
+    BigInt,
+    BigInt,
+    Nullable<Text>,
+);
 
 #[derive(Queryable)]
 pub(super) struct Row {
@@ -38,6 +56,9 @@ pub(super) struct Row {
     version: i64,
     created_at: Time,
     updated_at: Time,
+    review_count: i64,
+    mark_sum: i64,
+    sold: i64,
     categories: Option<String>,
 }
 
@@ -55,6 +76,8 @@ impl Row {
             tags: from_json(self.tags)?,
             images: from_json(self.images)?,
             variants,
+            rating: Rating { count: self.review_count, sum: self.mark_sum },
+            sold: self.sold,
             version: self.version,
             created_at: self.created_at,
             updated_at: self.updated_at,
@@ -80,6 +103,18 @@ fn read(conn: &mut Conn, named: &Named, lock: &'static str) -> Result<Option<Pro
     let Some(row) = found.lock(lock).get_result::<Row>(conn).optional()? else { return Ok(None) };
     let variants = variants(conn, &[row.id])?.remove(&row.id);
     row.product(variants.unwrap_or_default()).map(Some)
+}
+
+/// The id of a product that is there, and shown to everybody unless `all` are.
+pub(crate) fn seen(conn: &mut Conn, named: &Named, all: bool) -> Result<Option<ProductId>> {
+    use super::schema::products;
+    let found = products::table.select((products::id, products::status)).into_boxed();
+    let found = match named {
+        Named::Id(id) => found.filter(products::id.eq(*id)),
+        Named::Slug(slug) => found.filter(products::slug.eq(slug)),
+    };
+    let found: Option<(ProductId, String)> = found.first(conn).optional()?;
+    Ok(found.filter(|(_, status)| all || status == Status::Active.as_str()).map(|(id, _)| id))
 }
 
 /// The products of these ids, in their order.

@@ -12,6 +12,9 @@ diesel::table! {
         version -> BigInt,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        review_count -> BigInt,
+        mark_sum -> BigInt,
+        sold -> BigInt,
     }
 }
 diesel::table! {
@@ -95,5 +98,43 @@ diesel::table! {
         updated_at -> Timestamptz,
     }
 }
+diesel::table! {
+    reviews (id) {
+        id -> Uuid,
+        product_id -> Uuid,
+        user_id -> Nullable<Uuid>,
+        author -> Nullable<Text>,
+        title -> Nullable<Text>,
+        body -> Nullable<Text>,
+        mark -> BigInt,
+        status -> Text,
+        reason -> Nullable<Text>,
+        verified -> Bool,
+        version -> BigInt,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+diesel::table! {
+    purchases (order_id, product_id) {
+        order_id -> Uuid,
+        product_id -> Uuid,
+        user_id -> Nullable<Uuid>,
+        quantity -> BigInt,
+    }
+}
+diesel::table! {
+    heard_orders (order_id) {
+        order_id -> Uuid,
+        heard_at -> Timestamptz,
+    }
+}
+diesel::table! {
+    customers (user_id) {
+        user_id -> Uuid,
+        forgotten_at -> Nullable<Timestamptz>,
+    }
+}
 diesel::joinable!(reservation_lines -> reservations (reservation_id));
 diesel::allow_tables_to_appear_in_same_query!(products, variants, product_categories, reservations, reservation_lines);
+diesel::allow_tables_to_appear_in_same_query!(reviews, purchases);

@@ -2,13 +2,20 @@
 //!
 //! Every change of `stock` goes through this file, and each writes its movements in the same transaction: so a variant's
 //! movements always add up to its row. The tables are named here and nowhere else (a test looks). Rows are locked before
-//! their movements are numbered, so the movements of one variant are numbered as they happened.
-use super::{schema::reservation_lines, sql::Sql};
+//! their movements are numbered, so the movements of one variant are numbered as they happened. Whatever makes less of a
+//! variant available tells here when that is low.
+use super::{
+    schema::{reservation_lines, variants},
+    sql::Sql,
+};
 use crate::domain::stock::{Counted, Kind, Level, Movement};
 use database::{Conn, Error, Result, Violates, chunks};
-use diesel::{prelude::*, sql_types::BigInt};
-use kernel::{BadCursor, Cursor, Page, Time};
-use products_api::{ReservationId, VariantId};
+use diesel::{
+    prelude::*,
+    sql_types::{BigInt, Uuid as SqlUuid},
+};
+use kernel::{BadCursor, Cursor, Page, Time, Trace};
+use products_api::{ReservationId, StockEvent, StockLine, VariantId};
 
 diesel::table! {
     stock (variant_id) {
@@ -41,6 +48,28 @@ struct Row {
 impl From<Row> for Level {
     fn from(Row { variant_id, on_hand, reserved }: Row) -> Self {
         Self { variant: variant_id, on_hand, reserved }
+    }
+}
+
+/// When something happens to stock, in the course of what, and how few of a variant are low.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Occasion {
+    pub at: Time,
+    pub trace: Trace,
+    /// So many or fewer; with 0 nothing is ever low.
+    pub low: i64,
+}
+
+impl Occasion {
+    /// Whether what is available fell from above what is low, when `taken` were and now `left` are not.
+    const fn is_fall(self, taken: i64, left: i64) -> bool {
+        self.low > 0 && left <= self.low && left + taken > self.low
+    }
+    /// Tells of these variants, and how many of each are left.
+    fn tell_low(self, tx: &mut Conn, fallen: &[(VariantId, i64)]) -> Result<()> {
+        let event = |&(variant_id, available): &_| StockEvent::Low { variant_id, available, threshold: self.low };
+        let events: Vec<_> = fallen.iter().map(event).collect();
+        database::outbox::publish(tx, &events, self.at, self.trace)
     }
 }
 
@@ -88,7 +117,7 @@ pub(crate) fn set<E: From<Error>>(
     tx: &mut Conn,
     variant: VariantId,
     on_hand: i64,
-    at: Time,
+    occasion: Occasion,
     below: E,
 ) -> Result<Option<Counted>, E> {
     let known = stock::table.find(variant).select(Row::as_select()).for_update().first(tx).optional();
@@ -96,8 +125,8 @@ pub(crate) fn set<E: From<Error>>(
     if known.on_hand == on_hand {
         return Ok(Some(Counted { level: known, changed: false }));
     }
-    let entry = Entry::new(variant, on_hand - known.on_hand, Kind::Counted, None, at);
-    Ok(moved(tx, &entry, below)?.map(|level| Counted { level, changed: true }))
+    let entry = Entry::new(variant, on_hand - known.on_hand, Kind::Counted, None, occasion.at);
+    Ok(moved(tx, &entry, occasion, below)?.map(|level| Counted { level, changed: true }))
 }
 
 /// More or fewer by `delta`: `below` when more is reserved than would be left.
@@ -106,35 +135,50 @@ pub(crate) fn adjust<E: From<Error>>(
     variant: VariantId,
     delta: i64,
     reason: Option<&str>,
-    at: Time,
+    occasion: Occasion,
     below: E,
 ) -> Result<Option<Level>, E> {
-    moved(tx, &Entry::new(variant, delta, Kind::Adjusted, reason, at), below)
+    moved(tx, &Entry::new(variant, delta, Kind::Adjusted, reason, occasion.at), occasion, below)
 }
 
-fn moved<E: From<Error>>(tx: &mut Conn, entry: &Entry<'_>, below: E) -> Result<Option<Level>, E> {
+fn moved<E: From<Error>>(tx: &mut Conn, entry: &Entry<'_>, occasion: Occasion, below: E) -> Result<Option<Level>, E> {
     let changed =
         diesel::update(stock::table.find(entry.variant_id)).set(stock::on_hand.eq(stock::on_hand + entry.on_hand));
     let row = changed.returning(Row::as_returning()).get_result(tx).optional();
     let Some(row) = row.violates("stock_not_oversold", below)? else { return Ok(None) };
     diesel::insert_into(stock_movements::table).values(entry).execute(tx).map_err(Error::from)?;
-    Ok(Some(row.into()))
+    let level = Level::from(row);
+    let left = level.available();
+    if occasion.is_fall(-entry.on_hand, left) && is_tracked(tx, level.variant)? {
+        occasion.tell_low(tx, &[(level.variant, left)])?;
+    }
+    Ok(Some(level))
 }
 
-/// Reserves what the counted lines of a reservation say where that much is available; how many lines that were. The rows
-/// are locked already ([`super::reservations::offers`]).
-pub(crate) fn reserve(tx: &mut Conn, id: ReservationId, at: Time) -> Result<usize> {
-    let sql: Sql = Sql::new(
+fn is_tracked(tx: &mut Conn, variant: VariantId) -> Result<bool> {
+    Ok(variants::table.find(variant).select(variants::track_stock).first(tx)?)
+}
+
+/// Reserves what the counted lines of a reservation, which are among `lines` (in the order of variants), say where that much is available; how many
+/// lines that were. The rows are locked already ([`super::reservations::offers`]).
+pub(crate) fn reserve(tx: &mut Conn, id: ReservationId, lines: &[StockLine], occasion: Occasion) -> Result<usize> {
+    let sql = Sql::<(SqlUuid, BigInt)>::new(
         "UPDATE stock SET reserved = stock.reserved + l.quantity FROM reservation_lines l WHERE l.reservation_id = ",
     );
     let sql = sql
         .id(id)
-        .text(" AND l.counted AND l.variant_id = stock.variant_id AND stock.on_hand - stock.reserved >= l.quantity");
-    let taken = sql.execute(tx)?;
-    if taken > 0 {
-        write_down(tx, &[id], Kind::Reserved, at)?;
+        .text(" AND l.counted AND l.variant_id = stock.variant_id AND stock.on_hand - stock.reserved >= l.quantity")
+        .text(" RETURNING stock.variant_id, stock.on_hand - stock.reserved");
+    let left: Vec<(VariantId, i64)> = sql.load(tx)?;
+    if !left.is_empty() {
+        write_down(tx, &[id], Kind::Reserved, occasion.at)?;
     }
-    Ok(taken)
+    let taken = |variant| lines.binary_search_by_key(&variant, |line| line.variant_id).map(|n| lines[n].quantity);
+    let fell = |&(variant, left): &_| taken(variant).is_ok_and(|taken| occasion.is_fall(taken, left));
+    let mut fallen: Vec<_> = left.iter().copied().filter(fell).collect();
+    fallen.sort_unstable();
+    occasion.tell_low(tx, &fallen)?;
+    Ok(left.len())
 }
 
 /// Frees what these reservations hold; together, since two may hold of one variant.

@@ -4,14 +4,14 @@ use super::{
     stock, to_json,
 };
 use crate::domain::{
-    product::{CategoryId, Product, Variant, options_key},
+    product::{Product, Variant, options_key},
     stock::Kind,
     text,
 };
 use database::{Conn, Error, Result, Violates, chunks};
 use diesel::prelude::*;
 use kernel::{Currency, Minor, Time};
-use products_api::{ProductId, VariantId};
+use products_api::{CategoryId, ProductId, VariantId};
 use serde_json::Value;
 use std::collections::BTreeSet;
 

@@ -34,7 +34,7 @@ impl Shop {
 
 /// What is made wrong, and who names it (among others, perhaps). The shop has a held, a confirmed, a shipped, a released
 /// and an expired reservation, and a tombstone.
-const SPOILT: [(&str, &str); 22] = [
+const SPOILT: [(&str, &str); 31] = [
     ("products.stock_is_its_ledger", "UPDATE stock SET on_hand = on_hand + 1"),
     ("products.stock_is_its_ledger", "UPDATE stock SET reserved = reserved + 1 WHERE reserved < on_hand"),
     ("products.stock_is_its_ledger", "DELETE FROM stock_movements WHERE kind = 'created'"),
@@ -65,6 +65,21 @@ const SPOILT: [(&str, &str); 22] = [
     ("products.reservations_were_told", "DELETE FROM reservation_lines"),
     ("products.lowest_prices", "UPDATE product_prices SET amount = amount + 1 WHERE currency = 'USD'"),
     ("products.lowest_prices", "DELETE FROM prices WHERE currency = 'USD'"),
+    ("products.rating_adds_up", "UPDATE products SET mark_sum = mark_sum + 1 WHERE review_count = 1"),
+    ("products.rating_adds_up", "DELETE FROM reviews WHERE status = 'published'"),
+    ("products.rating_adds_up", "UPDATE reviews SET status = 'published' WHERE status = 'pending'"),
+    ("products.sold_adds_up", "UPDATE products SET sold = sold + 1"),
+    ("products.sold_adds_up", "DELETE FROM purchases"),
+    ("products.verified_is_bought", "UPDATE reviews SET verified = NOT verified"),
+    ("products.verified_is_bought", "UPDATE purchases SET user_id = NULL"),
+    (
+        "products.forgotten_have_nothing",
+        "UPDATE reviews SET user_id = (SELECT user_id FROM customers WHERE forgotten_at IS NOT NULL) WHERE user_id IS NULL",
+    ),
+    (
+        "products.forgotten_have_nothing",
+        "UPDATE purchases SET user_id = (SELECT user_id FROM customers WHERE forgotten_at IS NOT NULL) WHERE user_id IS NULL",
+    ),
 ];
 
 impl Shop {
@@ -89,6 +104,7 @@ impl Shop {
         stock.ship(&call(), shipped).await.unwrap();
         stock.release(&call(), released).await.unwrap();
         stock.release(&call(), Id::new()).await.unwrap();
+        self.reviewed(red).await;
     }
     /// All tables as they are, to be put back.
     async fn saved(&self) {
@@ -102,13 +118,18 @@ impl Shop {
 const TAKE: &str = "CREATE TABLE kept_stock AS SELECT * FROM stock; CREATE TABLE kept_movements AS SELECT * FROM stock_movements; \
     CREATE TABLE kept_reservations AS SELECT * FROM reservations; CREATE TABLE kept_lines AS SELECT * FROM reservation_lines; \
     CREATE TABLE kept_outbox AS SELECT * FROM outbox; CREATE TABLE kept_prices AS SELECT * FROM prices; \
-    CREATE TABLE kept_lowest AS SELECT * FROM product_prices;";
+    CREATE TABLE kept_lowest AS SELECT * FROM product_prices; CREATE TABLE kept_reviews AS SELECT * FROM reviews; \
+    CREATE TABLE kept_purchases AS SELECT * FROM purchases; \
+    CREATE TABLE kept_ratings AS SELECT id, review_count, mark_sum, sold FROM products;";
 const PUT: &str = "DELETE FROM reservation_lines; DELETE FROM reservations; DELETE FROM stock_movements; DELETE FROM stock; \
-    DELETE FROM outbox; DELETE FROM prices; DELETE FROM product_prices; \
+    DELETE FROM outbox; DELETE FROM prices; DELETE FROM product_prices; DELETE FROM reviews; DELETE FROM purchases; \
     INSERT INTO stock SELECT * FROM kept_stock; INSERT INTO stock_movements SELECT * FROM kept_movements; \
     INSERT INTO reservations SELECT * FROM kept_reservations; INSERT INTO reservation_lines SELECT * FROM kept_lines; \
     INSERT INTO outbox SELECT * FROM kept_outbox; INSERT INTO prices SELECT * FROM kept_prices; \
-    INSERT INTO product_prices SELECT * FROM kept_lowest;";
+    INSERT INTO product_prices SELECT * FROM kept_lowest; INSERT INTO reviews SELECT * FROM kept_reviews; \
+    INSERT INTO purchases SELECT * FROM kept_purchases; \
+    UPDATE products SET review_count = k.review_count, mark_sum = k.mark_sum, sold = k.sold FROM kept_ratings k \
+    WHERE k.id = products.id;";
 
 #[tokio::test]
 async fn what_was_made_wrong_is_named() {
@@ -148,6 +169,37 @@ async fn what_was_made_wrong_is_named() {
         named.push("products.stock_within_bounds");
         for check in checks {
             assert!(named.contains(&check.name), "nothing makes {} speak", check.name);
+        }
+    }
+}
+
+/// What happened before the events were deleted is not looked for, what happened since is.
+#[tokio::test]
+async fn what_is_forgotten_is_not_missed() {
+    const TOLD: &str = "SELECT COUNT(*) FROM outbox WHERE published_at IS NOT NULL";
+    for shop in Shop::new().await {
+        let red = shop.create(lamp("Lamp", 2000, 20)).await.variants[0].id;
+        let stock = shop.products.stock();
+        let [early, late] = [(); 2].map(|()| reserve(&[(red, 2, 2000)], 600));
+        stock.reserve(&call(), early.clone()).await.unwrap();
+        shop.spoil_both("UPDATE outbox SET published_at = occurred_at").await;
+        assert_eq!(shop.number(TOLD).await, 3);
+        // By the database's own clock, which is ahead of the shop's.
+        assert_eq!(database::outbox::purge(&shop.db, Duration::ZERO).await.unwrap(), 3);
+        assert!(shop.db.read(database::outbox::forgotten_until).await.unwrap().is_some());
+        shop.sound().await;
+
+        shop.clock.pass(Duration::from_secs(1));
+        stock.release(&call(), early.reservation).await.unwrap();
+        stock.reserve(&call(), late).await.unwrap();
+        shop.sound().await;
+        shop.saved().await;
+        for gone in ["stock.released", "stock.reserved"] {
+            let gone = format!("DELETE FROM outbox WHERE kind = '{gone}'");
+            shop.spoil_both(Box::leak(gone.into_boxed_str())).await;
+            assert_eq!(shop.off(false).await, ["products.reservations_were_told"]);
+            shop.restored().await;
+            shop.sound().await;
         }
     }
 }

@@ -98,6 +98,38 @@ async fn a_count_that_finds_what_is_known_tells_nobody() {
 }
 
 #[tokio::test]
+async fn low_stock_is_told_each_time_it_falls_there() {
+    for shop in Shop::new().await {
+        let (stock, service) = (shop.products.stock(), shop.service());
+        let told = async || shop.number("SELECT COUNT(*) FROM outbox WHERE kind = 'stock.low'").await;
+        let made = shop.create(lamp("Lamp", 2000, 9)).await;
+        let (red, untracked) = (made.variants[0].id, made.variants[1].id);
+        shop.create(lamp("Few", 2000, 3)).await;
+        assert_eq!(told().await, 0, "what begins low did not fall");
+        let sold = reserve(&[(red, 3, 2000)], 600);
+        stock.reserve(&call(), sold.clone()).await.unwrap();
+        assert_eq!(told().await, 0, "6 of 9 are left");
+        let other = reserve(&[(red, 1, 2000)], 600);
+        stock.reserve(&call(), other).await.unwrap();
+        let one = "SELECT COUNT(*) FROM outbox WHERE kind = 'stock.low' AND CAST(payload AS text) LIKE '%\"available\"%5%\"threshold\"%5%'";
+        assert_eq!((told().await, shop.number(one).await), (1, 1));
+        stock.reserve(&call(), reserve(&[(red, 1, 2000)], 600)).await.unwrap();
+        service.adjust_stock(&call(), red, -1, None, Once::unkeyed()).await.unwrap();
+        assert_eq!(told().await, 1, "it was low before");
+        stock.release(&call(), sold.reservation).await.unwrap();
+        service.adjust_stock(&call(), red, -1, None, Once::unkeyed()).await.unwrap();
+        assert_eq!(told().await, 2, "adjusted from 6 to 5");
+        service.count_stock(&call(), red, 20).await.unwrap();
+        service.count_stock(&call(), red, 2).await.unwrap();
+        assert_eq!(told().await, 3, "counted");
+        service.count_stock(&call(), untracked, 20).await.unwrap();
+        service.count_stock(&call(), untracked, 0).await.unwrap();
+        assert_eq!(told().await, 3, "of what is not tracked there is always enough");
+        shop.sound().await;
+    }
+}
+
+#[tokio::test]
 async fn lines_of_one_variant_are_summed() {
     for shop in Shop::new().await {
         let stock = shop.products.stock();

@@ -56,7 +56,7 @@ kernel::events! {
     pub enum UserEvent of "users" {
         /// Somebody has an account now.
         "user.registered" 1 => Registered of user_id: UserId {},
-        /// Their name, email address, password or roles changed.
+        /// Their name, email address, password, roles or postal addresses changed.
         "user.updated" 1 => Updated of user_id: UserId {},
         /// The account is gone, with its addresses and sessions. Whoever keeps something of this user forgets who it was.
         "user.deleted" 1 => Deleted of user_id: UserId {},

@@ -12,6 +12,7 @@ pub enum Role {
 const STAFF: &[&str] = &[
     "products:read",
     "products:write",
+    "reviews:moderate",
     "stock:read",
     "stock:write",
     "orders:read",

@@ -8,7 +8,8 @@ use database::{
     Conn,
     once::{Kept, Once},
 };
-use kernel::{Address, Call, Id};
+use kernel::{Address, Call, Id, Time, Trace};
+use users_api::{UserEvent, UserId};
 
 impl Service {
     pub(crate) async fn addresses(&self, call: &Call) -> Result<Vec<SavedAddress>, Error> {
@@ -27,8 +28,8 @@ impl Service {
         address: Address,
         once: Once<SavedAddress>,
     ) -> Result<Kept<SavedAddress>, Error> {
-        let user = me(call)?;
-        let saved = SavedAddress { id: Id::new(), address, version: 1, created_at: self.now() };
+        let (user, now, trace) = (me(call)?, self.now(), call.trace);
+        let saved = SavedAddress { id: Id::new(), address, version: 1, created_at: now };
         let unit = move |tx: &mut Conn| {
             once.run(tx, |tx| {
                 // Locked: two requests at once do not pass the bound together.
@@ -37,6 +38,7 @@ impl Service {
                     return Err(Error::TooManyAddresses);
                 }
                 store::addresses::insert(tx, user, &saved)?;
+                tell(tx, user, now, trace)?;
                 Ok(saved.clone())
             })
         };
@@ -50,17 +52,29 @@ impl Service {
         expected: Option<i64>,
         address: Address,
     ) -> Result<SavedAddress, Error> {
-        let user = me(call)?;
+        let (user, now, trace) = (me(call)?, self.now(), call.trace);
         let unit = move |tx: &mut Conn| match store::addresses::replace(tx, user, id, expected, &address)? {
-            Some(saved) => Ok(saved),
+            Some(saved) => {
+                tell(tx, user, now, trace)?;
+                Ok(saved)
+            }
             None => Err(store::addresses::one(tx, user, id)?.map_or(Error::NotFound, |_| Error::Stale)),
         };
         self.db.write(unit).await
     }
 
     pub(crate) async fn delete_address(&self, call: &Call, id: AddressId) -> Result<(), Error> {
-        let user = me(call)?;
-        let gone = self.db.write(move |tx| store::addresses::delete(tx, user, id)).await?;
-        if gone { Ok(()) } else { Err(Error::NotFound) }
+        let (user, now, trace) = (me(call)?, self.now(), call.trace);
+        let unit = move |tx: &mut Conn| {
+            if !store::addresses::delete(tx, user, id)? {
+                return Err(Error::NotFound);
+            }
+            tell(tx, user, now, trace)
+        };
+        self.db.write(unit).await
     }
+}
+
+fn tell(tx: &mut Conn, user: UserId, now: Time, trace: Trace) -> Result<(), Error> {
+    Ok(database::outbox::publish(tx, &[UserEvent::Updated { user_id: user }], now, trace)?)
 }

@@ -1,9 +1,12 @@
 //! What must hold of the tables of users, each recomputed in a statement of its own: so none reports what is merely
 //! under way. How many were looked at is counted apart, and is as old as that.
-use super::schema::{addresses, outbox, refresh_tokens, sessions, users};
+use super::schema::{addresses, forgotten, outbox, refresh_tokens, sessions, users};
 use crate::domain::account::{AddressId, Email, SessionId};
 use database::{Conn, Result};
-use diesel::{dsl::count, prelude::*};
+use diesel::{
+    dsl::{count, exists, not},
+    prelude::*,
+};
 use kernel::{Check, Time};
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use users_api::UserId;
@@ -12,6 +15,8 @@ use uuid::Uuid;
 /// As `users_api::UserEvent` calls them.
 const REGISTERED: &str = "user.registered";
 const DELETED: &str = "user.deleted";
+/// Under which the outbox says until when its events may have been deleted.
+const OUTBOX: &str = "outbox";
 
 pub(crate) fn all(conn: &mut Conn, now: Time) -> Result<Vec<Check>> {
     Ok(vec![
@@ -128,12 +133,15 @@ fn key_signs(conn: &mut Conn, now: Time) -> Result<Check> {
 }
 
 fn account_was_told(conn: &mut Conn) -> Result<Check> {
-    let check = Check::new("users.account_was_told", "an event tells of every account");
-    let mut check = looked_at(check, users::table.count().get_result(conn)?);
+    let told = "an event tells of every account that is younger than the events that were deleted";
+    let mut check = looked_at(Check::new("users.account_was_told", told), users::table.count().get_result(conn)?);
     let registered = outbox::subject.eq(users::id).and(outbox::kind.eq(REGISTERED));
+    let gone = forgotten::table.find(OUTBOX);
     let untold = users::table
         .left_join(outbox::table.on(registered))
-        .filter(outbox::position.nullable().is_null())
+        .filter(
+            outbox::position.nullable().is_null().and(not(exists(gone.filter(forgotten::until.ge(users::created_at))))),
+        )
         .order(users::id)
         .select(users::id);
     for id in untold.load::<UserId>(conn)? {
@@ -146,13 +154,16 @@ fn told_account_is_there(conn: &mut Conn) -> Result<Check> {
     let check = Check::new("users.told_account_is_there", "an account that events tell of is there, or was deleted");
     let registered = outbox::table.filter(outbox::kind.eq(REGISTERED));
     let mut check = looked_at(check, registered.count().get_result(conn)?);
+    let gone_events = forgotten::table.find(OUTBOX);
     let deleted = diesel::alias!(outbox as deletions);
     let gone =
         deleted.on(deleted.field(outbox::subject).eq(outbox::subject).and(deleted.field(outbox::kind).eq(DELETED)));
     let lost = outbox::table
         .left_join(users::table.on(users::id.eq(outbox::subject)))
         .left_join(gone)
-        .filter(outbox::kind.eq(REGISTERED))
+        .filter(
+            outbox::kind.eq(REGISTERED).and(not(exists(gone_events.filter(forgotten::until.ge(outbox::occurred_at))))),
+        )
         .filter(users::id.nullable().is_null())
         .filter(deleted.field(outbox::position).nullable().is_null())
         .order(outbox::subject)

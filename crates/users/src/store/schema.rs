@@ -53,8 +53,15 @@ diesel::table! {
         position -> BigInt,
         kind -> Text,
         subject -> Uuid,
+        occurred_at -> Timestamptz,
+    }
+}
+diesel::table! {
+    forgotten (name) {
+        name -> Text,
+        until -> Timestamptz,
     }
 }
 diesel::joinable!(refresh_tokens -> sessions (session_id));
 diesel::joinable!(sessions -> users (user_id));
-diesel::allow_tables_to_appear_in_same_query!(users, sessions, refresh_tokens, addresses, outbox);
+diesel::allow_tables_to_appear_in_same_query!(users, sessions, refresh_tokens, addresses, outbox, forgotten);

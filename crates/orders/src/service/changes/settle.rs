@@ -11,7 +11,7 @@ use crate::{
     service::{
         Error, Service,
         asking::{answered, asked, for_step, reservation, told},
-        checkout::{By, Terms, book, follow},
+        checkout::{By, Terms, book, follow, turned},
     },
     store::{self, orders::Turn, processes::Held},
 };
@@ -256,7 +256,9 @@ fn write_down(tx: &mut Conn, held: Held, wish: &Wish, said: &Said, terms: Terms)
         let all_came = payment.as_ref().map_or(paid == PaymentStatus::Paid, Payment::all_came);
         status = completed(all_came, fulfilment);
     }
-    let turn = Turn { status, fulfilment, payment: paid, cancel_reason };
+    let paid_at = order.paid_at.or_else(|| order.is_paid(status, payment.as_ref()).then_some(terms.now));
+    let turn = Turn { status, fulfilment, payment: paid, paid_at, cancel_reason };
+    events.extend(turned(&order, &turn, payment.as_ref()));
     if !store::orders::turn(tx, &order, &turn, terms.now)? {
         return Err(Error::OrderBusy);
     }

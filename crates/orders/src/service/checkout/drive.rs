@@ -2,11 +2,11 @@
 //!
 //! Before the pivot everything goes back: void, release, `failed`, and the cart is open again. After it, only forward. An
 //! outcome that stays unknown leaves the process to the worker; nothing is compensated by guess.
-use super::{Attempt, By, CheckoutError, Met, Terms, book, meet};
+use super::{Attempt, By, CheckoutError, Met, Terms, book, meet, meet::paid_event};
 use crate::{
     domain::{
         cart::{CartId, CartLine},
-        order::{FullOrder, Order, PaymentStatus, Status},
+        order::{FullOrder, Order, OrderLine, PaymentStatus, Status},
         payment::{Payment, State},
         process::Step,
     },
@@ -20,7 +20,7 @@ use crate::{
 };
 use database::{Conn, once::Once};
 use kernel::{Call, CallError, Failure};
-use orders_api::{OrderEvent, OrderId};
+use orders_api::{OrderEvent, OrderId, OrderedLine};
 use products_api::{ConfirmError, PriceNow, Reserve, ReserveError, ReserveLine};
 use std::sync::Arc;
 
@@ -226,8 +226,11 @@ impl Driver {
             // As it stands now: its provider may have told more while the goods were confirmed.
             let payment = store::payments::lock(tx, held.order)?.ok_or_else(busy)?;
             let status = payment.status(Status::Placed);
-            let order = store::orders::place(tx, held.order, status, terms.now)?.ok_or_else(busy)?;
-            database::outbox::publish(tx, &[placed_event(&order)], terms.now, terms.trace)?;
+            let paid = payment.all_came();
+            let order = store::orders::place(tx, held.order, status, paid, terms.now)?.ok_or_else(busy)?;
+            let paid = paid.then(|| paid_event(&order, Some(&payment)));
+            let events: Vec<_> = std::iter::once(placed_event(&order, &lines)).chain(paid).collect();
+            database::outbox::publish(tx, &events, terms.now, terms.trace)?;
             let order = Order { payment: Some(payment), ..order };
             let answer = Attempt::Placed(FullOrder { order, lines: lines.clone() });
             once.finish(tx, &answer)?;
@@ -367,12 +370,14 @@ fn with(mut order: FullOrder, payment: Payment) -> FullOrder {
     order
 }
 
-fn placed_event(order: &Order) -> OrderEvent {
+fn placed_event(order: &Order, lines: &[OrderLine]) -> OrderEvent {
+    let line = |line: &OrderLine| OrderedLine { variant_id: line.variant, quantity: line.quantity };
     OrderEvent::Placed {
         order_id: order.id,
         number: order.number.unwrap_or_default(),
         user_id: order.user,
         total: order.total(),
+        lines: lines.iter().map(line).collect(),
     }
 }
 

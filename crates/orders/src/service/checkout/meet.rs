@@ -3,13 +3,14 @@
 //! twice, finds it moved.
 use crate::{
     domain::{
-        order::{Status, completed},
+        order::{Order, Status, completed},
         payment::{Move, MoveId, MoveState, Payment, State, Way},
         process::{Step, Task},
     },
     payments::{Standing, Word},
     store::{
         self,
+        orders::Turn,
         processes::{Held, Lease, New},
     },
 };
@@ -133,14 +134,30 @@ pub(crate) fn follow(tx: &mut Conn, id: OrderId, payment: &Payment, terms: Terms
         return Ok(());
     };
     let (paid, fulfilment) = (payment.status(order.status), order.fulfilment_status);
-    if paid != order.payment_status {
-        let placed = order.status == Status::Placed;
-        let status = if placed { completed(payment.all_came(), fulfilment) } else { order.status };
+    let placed = order.status == Status::Placed;
+    let status = if placed { completed(payment.all_came(), fulfilment) } else { order.status };
+    let paid_at = order.paid_at.or_else(|| order.is_paid(status, Some(payment)).then_some(terms.now));
+    if paid != order.payment_status || paid_at != order.paid_at {
         let cancel_reason = order.cancel_reason.as_deref();
-        let turn = store::orders::Turn { status, fulfilment, payment: paid, cancel_reason };
-        store::orders::turn(tx, &order, &turn, terms.now)?;
+        let turn = Turn { status, fulfilment, payment: paid, paid_at, cancel_reason };
+        if store::orders::turn(tx, &order, &turn, terms.now)? {
+            let events = turned(&order, &turn, Some(payment));
+            database::outbox::publish(tx, &events, terms.now, terms.trace)?;
+        }
     }
     Ok(())
+}
+
+/// What follows from a turn by itself, to be told in its transaction.
+pub(crate) fn turned(order: &Order, turn: &Turn<'_>, payment: Option<&Payment>) -> Vec<OrderEvent> {
+    let paid = (turn.paid_at != order.paid_at).then(|| paid_event(order, payment));
+    let completed = turn.status == Status::Completed && order.status != Status::Completed;
+    paid.into_iter().chain(completed.then_some(OrderEvent::Completed { order_id: order.id })).collect()
+}
+
+pub(crate) fn paid_event(order: &Order, payment: Option<&Payment>) -> OrderEvent {
+    let came = |payment: &Payment| Money::new(payment.captured, payment.amount.currency);
+    OrderEvent::Paid { order_id: order.id, amount: payment.map_or_else(|| order.total(), came) }
 }
 
 /// Why money moved.

@@ -24,7 +24,7 @@ use products_api::{PriceNow, Short};
 use std::sync::Arc;
 
 pub(super) use drive::Driver;
-pub(super) use meet::{By, Met, Terms, book, follow, meet};
+pub(super) use meet::{By, Met, Terms, book, follow, meet, turned};
 
 /// How the buyer pays. The means go to the provider and nowhere else.
 #[derive(Clone, Debug)]

@@ -1,0 +1,32 @@
+//! The broker goes away for a while: the shop goes on selling, the outbox grows, and drains when the broker is back.
+use crate::stage::{Stand, measured, shop, until_all_is_told};
+use testkit::until;
+
+#[tokio::test]
+async fn the_shop_sells_while_its_broker_is_away() {
+    let mut stand = Stand::start();
+    let shop = shop(stand.broker(), &[]);
+    let variant = shop.goods(500, 100).await.variant;
+    until_all_is_told(&shop).await;
+    let told = measured(&shop, "cleave_outbox_told_total").await;
+    assert!(told > 0.0, "making goods is told");
+
+    stand.goes();
+    for _ in 0..5 {
+        let order = shop.guest_cart(&[(&variant, 1)]).await.bought().await;
+        assert_eq!(order.text("/status"), "placed");
+    }
+    if stand.is_elsewhere() {
+        // An order is told by orders, and its hold by products.
+        until("the outbox has grown", async || (measured(&shop, "cleave_outbox_events").await >= 10.0).then_some(()))
+            .await;
+        until("its age shows", async || (measured(&shop, "cleave_outbox_oldest_seconds").await > 1.0).then_some(()))
+            .await;
+        assert_eq!(measured(&shop, "cleave_outbox_told_total").await, told, "nobody was told");
+        assert!(measured(&shop, "cleave_outbox_failures_total").await > 0.0);
+    }
+    stand.comes_back();
+    until_all_is_told(&shop).await;
+    assert!(measured(&shop, "cleave_outbox_told_total").await >= told + 10.0);
+    assert_eq!(measured(&shop, "cleave_outbox_oldest_seconds").await, 0.0);
+}
