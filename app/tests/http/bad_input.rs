@@ -41,6 +41,9 @@ async fn targets(admin: &Actor) -> Targets {
         ("/reviews/{id}", review.text("/id")),
         ("/sessions/{id}", "sess_01h455vb4pex5vsknk084sn02q".to_owned()),
         ("/imports/{id}", "imp_01h455vb4pex5vsknk084sn02q".to_owned()),
+        ("/webhook-endpoints/{id}", shop().webhook_endpoint().await),
+        ("/webhook-deliveries/{id}", shop().webhook_delivery().await),
+        ("/notices/{id}", shop().notice()),
     ]))
 }
 

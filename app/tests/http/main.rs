@@ -19,6 +19,7 @@ mod stock;
 mod storefront;
 mod users;
 mod variants;
+mod webhooks;
 mod zz_books;
 
 use std::sync::OnceLock;

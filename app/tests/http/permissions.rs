@@ -136,6 +136,12 @@ async fn target(owner: &Actor, operation: &Operation) -> String {
         owner.post("/v1/users/me/addresses", goods::address()).send().await.text("/id")
     } else if path.starts_with("/v1/sessions/{") {
         owner.get("/v1/sessions").send().await.text("/items/0/id")
+    } else if path.starts_with("/v1/webhook-endpoints/{") {
+        shop().webhook_endpoint().await
+    } else if path.starts_with("/v1/webhook-deliveries/{") {
+        shop().webhook_delivery().await
+    } else if path.starts_with("/v1/notices/{") {
+        shop().notice()
     } else if path.starts_with("/v1/imports/{") {
         let import = shop().staff().await.request(reqwest::Method::POST, "/v1/imports").body("text/csv", "Handle\n");
         import.send().await.expect(202).text("/id")
@@ -165,6 +171,9 @@ fn body(operation: &Operation, schema: &'static Value) -> Value {
     }
     if operation.path.ends_with("/moderation") {
         body = json!({ "status": "rejected" });
+    }
+    if operation.name() == "PATCH /v1/webhook-endpoints/{id}" {
+        body = json!({ "description": "other" }); // a URL is looked at before the endpoint is
     }
     body
 }
@@ -234,9 +243,12 @@ async fn what_is_not_there_is_not_found() {
         _ => "01h455vb4pex5vsknk084sn02q".to_owned(),
     };
     for operation in operations().iter().filter(|operation| operation.path.contains('{')) {
-        let prefix = ["variants", "orders", "carts", "users", "addresses", "sessions", "imports", "reviews"]
+        let nouns = ["variants", "orders", "carts", "users", "addresses", "sessions", "imports", "reviews"];
+        let nouns = nouns.into_iter().chain(["webhook-endpoints", "webhook-deliveries", "notices"]);
+        let prefixes = ["var", "order", "cart", "user", "addr", "sess", "imp", "rev", "whep", "whdl", "notice"];
+        let named: Vec<_> = nouns.zip(prefixes).collect();
+        let prefix = named
             .into_iter()
-            .zip(["var", "order", "cart", "user", "addr", "sess", "imp", "rev"])
             .rev()
             .find(|(noun, _)| operation.path.contains(&format!("/{noun}/{{")))
             .map(|(_, prefix)| format!("{prefix}_"));

@@ -97,14 +97,29 @@ impl Request {
         let what = format!("{} {}", self.method, self.path);
         self.try_send().await.unwrap_or_else(|error| panic!("{what}: no answer: {error:?}"))
     }
+    /// Its head, with the body to be read as it comes: for a stream of events.
+    pub async fn stream(self) -> reqwest::Response {
+        let answer = self.request.send().await.unwrap_or_else(|error| panic!("{}: no answer: {error:?}", self.path));
+        assert_eq!(answer.status(), 200, "{}", self.path);
+        answer
+    }
     pub async fn try_send(self) -> Result<Answer, reqwest::Error> {
         let answer = self.request.send().await?;
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-        let bytes = answer.bytes().await?.to_vec();
+        let bytes = body(answer).await?;
         let answer = Answer { what: format!("{} {}", self.method, self.path), status, headers, bytes };
         self.contract.check(&self.method, &self.path, &answer);
         Ok(answer)
     }
+}
+
+/// All of it; of a stream of events, which does not end, its beginning.
+async fn body(mut answer: reqwest::Response) -> Result<Vec<u8>, reqwest::Error> {
+    let endless = answer.headers().get("content-type").is_some_and(|media| media == "text/event-stream");
+    if endless {
+        return Ok(answer.chunk().await?.unwrap_or_default().to_vec());
+    }
+    Ok(answer.bytes().await?.to_vec())
 }
 
 /// What came back.

@@ -48,6 +48,7 @@ impl<'a, C: Ord> Meter<'a, C> {
         carts(self).await;
         orders(self).await;
         users(self).await;
+        webhooks(self).await;
     }
 }
 
@@ -262,4 +263,39 @@ async fn users<C: Ord>(meter: &mut Meter<'_, C>) {
     measure!(meter, "DELETE /v1/sessions/{id}", shop.customer().await.delete("/v1/sessions/current"));
     measure!(meter, "DELETE /v1/users/me", shop.customer().await.delete("/v1/users/me"));
     measure!(meter, "GET /.well-known/jwks.json", anyone.get("/.well-known/jwks.json"));
+}
+
+async fn webhooks<C: Ord>(meter: &mut Meter<'_, C>) {
+    let (shop, admin) = (meter.shop, meter.shop.admin().await);
+    let all = "/v1/webhook-endpoints";
+    let new = || json!({ "url": "https://hooks.invalid/", "events": ["order.shipped", "stock.*"] });
+    let one = format!("{all}/{}", shop.webhook_endpoint().await);
+    let delivery = format!("/v1/webhook-deliveries/{}", shop.webhook_delivery().await);
+    let again = format!("{delivery}/redeliver");
+    measure!(meter, "GET /v1/webhook-endpoints", admin.get(all));
+    measure!(meter, "POST /v1/webhook-endpoints", admin.post(all, new()));
+    measure!(meter, "GET /v1/webhook-endpoints/{id}", admin.get(&one));
+    measure!(meter, "PATCH /v1/webhook-endpoints/{id}", { admin.patch(&one, json!({ "description": unique("why") })) });
+    measure!(meter, "DELETE /v1/webhook-endpoints/{id}", {
+        let made = admin.post(all, new()).send().await.expect(201);
+        admin.delete(&format!("{all}/{}", made.text("/endpoint/id")))
+    });
+    measure!(meter, "POST /v1/webhook-endpoints/{id}/secret", admin.post(&format!("{one}/secret"), json!({})));
+    measure!(meter, "POST /v1/webhook-endpoints/{id}/test", admin.post(&format!("{one}/test"), json!({})));
+    measure!(meter, "GET /v1/webhook-endpoints/{id}/deliveries", admin.get(&format!("{one}/deliveries")));
+    measure!(meter, "GET /v1/webhook-deliveries/{id}", admin.get(&delivery));
+    measure!(meter, "POST /v1/webhook-deliveries/{id}/redeliver", {
+        until("it is not under way", async || {
+            let log = admin.get(&delivery).send().await.expect(200);
+            (log.number("/delivery/attempts") > log.number("/delivery/redelivered")).then_some(())
+        })
+        .await;
+        admin.post(&again, json!({}))
+    });
+    measure!(meter, "GET /v1/notices", admin.get("/v1/notices?open=true"));
+    measure!(meter, "POST /v1/notices/{id}/acknowledge", {
+        let id = shop.notice();
+        shop.corrupt("webhooks", "UPDATE notices SET acknowledged_at = NULL, acknowledged_by = NULL");
+        admin.post(&format!("/v1/notices/{id}/acknowledge"), json!({}))
+    });
 }

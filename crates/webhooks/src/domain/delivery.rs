@@ -23,6 +23,8 @@ pub(crate) struct Delivery {
     pub kind: String,
     pub status: Status,
     pub attempts: i64,
+    /// How often staff asked for it again.
+    pub redelivered: i64,
     /// When it is tried next.
     pub next_attempt_at: Option<Time>,
     pub created_at: Time,

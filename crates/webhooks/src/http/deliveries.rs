@@ -26,6 +26,8 @@ pub(crate) struct DeliveryBody {
     /// `pending`, `held` (the endpoint is paused), `delivered` or `failed`.
     status: &'static str,
     attempts: i64,
+    /// How often staff asked for it again.
+    redelivered: i64,
     next_attempt_at: Option<Time>,
     created_at: Time,
     finished_at: Option<Time>,
@@ -67,6 +69,7 @@ impl From<&Delivery> for DeliveryBody {
             r#type: delivery.kind.clone(),
             status: delivery.status.as_str(),
             attempts: delivery.attempts,
+            redelivered: delivery.redelivered,
             next_attempt_at: delivery.next_attempt_at,
             created_at: delivery.created_at,
             finished_at: delivery.finished_at,

@@ -50,6 +50,7 @@ diesel::table! {
         state -> Text,
         tries -> BigInt,
         attempts -> BigInt,
+        redelivered -> BigInt,
         due_at -> Timestamptz,
         leased_until -> Nullable<Timestamptz>,
         epoch -> BigInt,

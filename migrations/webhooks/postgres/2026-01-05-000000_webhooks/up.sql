@@ -50,7 +50,8 @@ CREATE TABLE endpoint_patterns (
 );
 
 -- An event on its way to an endpoint. Whoever tries has it until `leased_until`, and ends with an UPDATE .. WHERE epoch = ?
--- What is pending at a paused endpoint is held. `tries` counts since it was last asked for, `attempts` all of them.
+-- What is pending at a paused endpoint is held. `tries` counts since it was last asked for, `attempts` all of them, `redelivered` how
+-- often staff asked for it again.
 CREATE TABLE deliveries (
     id uuid PRIMARY KEY,
     endpoint_id uuid NOT NULL REFERENCES endpoints,
@@ -61,6 +62,7 @@ CREATE TABLE deliveries (
     state text COLLATE "C" NOT NULL,
     tries bigint NOT NULL,
     attempts bigint NOT NULL,
+    redelivered bigint NOT NULL,
     due_at timestamptz NOT NULL,
     leased_until timestamptz,
     epoch bigint NOT NULL,

@@ -50,7 +50,8 @@ CREATE TABLE endpoint_patterns (
 ) STRICT;
 
 -- An event on its way to an endpoint. Whoever tries has it until `leased_until`, and ends with an UPDATE .. WHERE epoch = ?
--- What is pending at a paused endpoint is held. `tries` counts since it was last asked for, `attempts` all of them.
+-- What is pending at a paused endpoint is held. `tries` counts since it was last asked for, `attempts` all of them, `redelivered` how
+-- often staff asked for it again.
 CREATE TABLE deliveries (
     id BLOB PRIMARY KEY,
     endpoint_id BLOB NOT NULL REFERENCES endpoints,
@@ -61,6 +62,7 @@ CREATE TABLE deliveries (
     state TEXT NOT NULL,
     tries INTEGER NOT NULL,
     attempts INTEGER NOT NULL,
+    redelivered INTEGER NOT NULL,
     due_at INTEGER NOT NULL,
     leased_until INTEGER,
     epoch INTEGER NOT NULL,
