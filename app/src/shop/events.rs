@@ -38,6 +38,7 @@ pub(super) async fn attach(wiring: &Wiring<'_>, parties: Vec<Party>, modules: &m
     let broker = broker(wiring, &parties).await?;
     let kinds = catalogue();
     for Party { module, db, listener } in parties {
+        let db = db.background();
         let found = modules.iter_mut().find(|one| one.name == module.as_str()).ok_or("a domain is a module")?;
         let name = found.name;
         let relay =

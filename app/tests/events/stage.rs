@@ -5,61 +5,68 @@ use tempfile::TempDir;
 use testkit::{Broker, BrokerUsed, Options, Proxy, Shop, chosen_topology, until_within};
 
 /// A broker of a test's own, with what stands before it.
-pub enum Stand {
+pub(crate) enum Stand {
     InProcess,
     /// It keeps what it has.
-    Nats(Nats, TempDir),
+    Nats {
+        nats: Nats,
+        _folder: TempDir,
+    },
     /// Its memory does not outlive it, so the network is what goes.
-    Kafka(Box<(Tansu, Proxy)>, TempDir),
+    Kafka {
+        proxy: Proxy,
+        _tansu: Box<Tansu>,
+        _folder: TempDir,
+    },
 }
 
 impl Stand {
     /// Of the kind that the run is about.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let folder = || tempfile::tempdir().unwrap();
         match BrokerUsed::chosen(chosen_topology()) {
             BrokerUsed::InProcess => Self::InProcess,
             BrokerUsed::Nats => {
                 let folder = folder();
                 let nats = Nats::start(&program("CLEAVE_TEST_NATS_SERVER"), folder.path(), NatsOptions::default());
-                Self::Nats(nats.unwrap(), folder)
+                Self::Nats { nats: Box::new(nats.unwrap()), _folder: folder }
             }
             BrokerUsed::Kafka => {
                 let (folder, mut proxy) = (folder(), None);
                 let tansu = Tansu::start_behind(&program("CLEAVE_TEST_KAFKA_SERVER"), folder.path(), |own| {
                     proxy.insert(Proxy::start("127.0.0.1:0".parse().unwrap(), own).unwrap()).address()
                 });
-                Self::Kafka(Box::new((tansu.unwrap(), proxy.unwrap())), folder)
+                Self::Kafka { proxy: Box::new(proxy.unwrap()), _tansu: Box::new(tansu.unwrap()), _folder: folder }
             }
         }
     }
-    pub fn broker(&self) -> Broker {
+    pub(crate) fn broker(&self) -> Broker {
         let name = "shop".to_owned();
         match self {
             Self::InProcess => Broker::InProcess,
-            Self::Nats(nats, _) => Broker::Nats { server: nats.url(), name },
-            Self::Kafka(kafka, _) => Broker::Kafka { server: kafka.1.address().to_string(), name },
+            Self::Nats { nats, .. } => Broker::Nats { server: nats.url(), name },
+            Self::Kafka { proxy, .. } => Broker::Kafka { server: proxy.address().to_string(), name },
         }
     }
     /// Whether there is anything that could go.
-    pub fn is_elsewhere(&self) -> bool {
+    pub(crate) fn is_elsewhere(&self) -> bool {
         !matches!(self, Self::InProcess)
     }
-    pub fn goes(&mut self) {
+    pub(crate) fn goes(&mut self) {
         match self {
             Self::InProcess => (),
-            Self::Nats(nats, _) => nats.kill().unwrap(),
-            Self::Kafka(kafka, _) => {
-                kafka.1.refuse();
-                kafka.1.cut();
+            Self::Nats { nats, .. } => nats.kill().unwrap(),
+            Self::Kafka { proxy, .. } => {
+                proxy.refuse();
+                proxy.cut();
             }
         }
     }
-    pub fn comes_back(&mut self) {
+    pub(crate) fn comes_back(&mut self) {
         match self {
             Self::InProcess => (),
-            Self::Nats(nats, _) => nats.start_again().unwrap(),
-            Self::Kafka(kafka, _) => kafka.1.take(),
+            Self::Nats { nats, .. } => nats.start_again().unwrap(),
+            Self::Kafka { proxy, .. } => proxy.take(),
         }
     }
 }
@@ -70,13 +77,13 @@ fn program(name: &str) -> PathBuf {
 }
 
 /// A shop with this broker; `env` as in [`Options`].
-pub fn shop(broker: Broker, env: &[(&str, &str)]) -> Shop {
+pub(crate) fn shop(broker: Broker, env: &[(&str, &str)]) -> Shop {
     let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     Shop::start(env!("CARGO_BIN_EXE_cleave"), Options { broker: Some(broker), env, ..Options::default() })
 }
 
 /// What `/metrics` says of all domains together.
-pub async fn measured(shop: &Shop, name: &str) -> f64 {
+pub(crate) async fn measured(shop: &Shop, name: &str) -> f64 {
     let mut sum = 0.0;
     for (_, internal) in shop.internals() {
         let text = reqwest::get(format!("{internal}/metrics")).await.unwrap().text().await.unwrap();
@@ -87,7 +94,7 @@ pub async fn measured(shop: &Shop, name: &str) -> f64 {
 }
 
 /// Everything was told, and handled by whoever heard it.
-pub async fn until_all_is_told(shop: &Shop) {
+pub(crate) async fn until_all_is_told(shop: &Shop) {
     // A process that was killed while it held leases is waited for, and a consumer of Kafka that is new to its group.
     until_within("all is told and handled", Duration::from_secs(120), async || {
         let waits = measured(shop, "cleave_outbox_events").await + measured(shop, "cleave_inbox_events").await;

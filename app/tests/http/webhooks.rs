@@ -72,9 +72,9 @@ async fn posted(receiver: &Receiver, path: &str, count: usize) -> Vec<Posted> {
 fn verifies(secret: &str, posted: &Posted) -> bool {
     let mut headers = http::HeaderMap::new();
     for name in ["webhook-id", "webhook-timestamp", "webhook-signature"] {
-        headers.insert(name, posted.header(name).parse().unwrap());
+        headers.insert(name, posted.header(name).parse().expect("a header's value"));
     }
-    Webhook::new(secret).unwrap().verify(posted.body.as_bytes(), &headers).is_ok()
+    Webhook::new(secret).expect("a secret").verify(posted.body.as_bytes(), &headers).is_ok()
 }
 
 #[tokio::test]
@@ -348,7 +348,7 @@ impl Stream {
         loop {
             if let Some((block, rest)) = self.text.split_once("\n\n") {
                 let field = |line: &str| {
-                    let (name, value) = line.split_once(':').unwrap();
+                    let (name, value) = line.split_once(':').expect("a field");
                     (name.to_owned(), value.trim().to_owned())
                 };
                 let fields = block.lines().map(field).collect();
@@ -357,7 +357,7 @@ impl Stream {
             }
             let chunk = tokio::time::timeout(Duration::from_secs(20), self.answer.chunk()).await;
             let chunk = chunk.expect("a sign of life").expect("the stream goes on").expect("it does not end");
-            self.text.push_str(std::str::from_utf8(&chunk).unwrap());
+            self.text.push_str(std::str::from_utf8(&chunk).expect("UTF-8"));
         }
     }
     /// The next event: its id, its kind, its data.
@@ -366,7 +366,7 @@ impl Stream {
             let fields = self.next().await;
             let field = |name: &str| fields.iter().find(|(found, _)| found == name).map(|(_, value)| value.clone());
             if let (Some(id), Some(kind), Some(data)) = (field("id"), field("event"), field("data")) {
-                return (id, kind, serde_json::from_str(&data).unwrap());
+                return (id, kind, serde_json::from_str(&data).expect("JSON"));
             }
         }
     }

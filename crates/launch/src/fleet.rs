@@ -196,7 +196,12 @@ impl Fleet {
         self.taken(module).map(drop)
     }
     pub fn kill_module(&mut self, module: Module) -> Result<()> {
-        self.taken(module)?.leashed.kill()
+        let running = self.taken(module)?;
+        // Whoever asked it finds it again.
+        let process = self.plan.of(module).name;
+        let address = running.url.trim_start_matches("http://").parse();
+        self.plan.stay_at(process, address.context(format_args!("{process} said no address"))?);
+        running.leashed.kill()
     }
     /// A signal after which the process is still there.
     pub fn signal(&self, module: Module, signal: Signal) -> Result<()> {

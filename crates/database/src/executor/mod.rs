@@ -48,7 +48,11 @@ impl Default for Settings {
 
 /// A domain's database. Cheap to clone.
 #[derive(Clone)]
-pub struct Database(Arc<Inner>);
+pub struct Database {
+    inner: Arc<Inner>,
+    /// What is done through it is measured as what requests cost.
+    counts: bool,
+}
 
 struct Inner {
     name: &'static str,
@@ -104,7 +108,10 @@ impl Database {
             }
         };
         let lanes = RwLock::new(Some(Lanes { reads, writes }));
-        Ok(Self(Arc::new(Inner { name, lanes, threads: Mutex::new(threads), meter, told, hear: Mutex::new(hear) })))
+        Ok(Self {
+            inner: Arc::new(Inner { name, lanes, threads: Mutex::new(threads), meter, told, hear: Mutex::new(hear) }),
+            counts: true,
+        })
     }
 
     /// Runs `unit` against committed data. It may not write.
@@ -138,13 +145,13 @@ impl Database {
         E: From<Error> + Send + 'static,
         F: FnMut(&mut Conn) -> Result<T, E> + Send + 'static,
     {
-        let lanes = self.0.lanes.read().expect("never poisoned").clone();
+        let lanes = self.inner.lanes.read().expect("never poisoned").clone();
         let lanes = lanes.ok_or_else(|| Error::Unavailable("shut down".into()))?;
-        let (lane, meter) = (if writes { &lanes.writes } else { &lanes.reads }, &self.0.meter);
+        let (lane, meter) = (if writes { &lanes.writes } else { &lanes.reads }, &self.inner.meter);
         let (reply, answer) = oneshot::channel();
         let asked = Instant::now();
         meter.queue.increment(1.0);
-        lane.try_send(Box::new(Unit { unit, writes, kept: None, reply })).map_err(|refused| {
+        lane.try_send(Box::new(Unit { unit, writes, counts: self.counts, kept: None, reply })).map_err(|refused| {
             meter.queue.decrement(1.0);
             match refused {
                 TrySendError::Full(_) => Error::Busy,
@@ -157,17 +164,23 @@ impl Database {
         answer
     }
 
+    /// The same for work that goes on by itself: its statements and transactions are not counted among those of requests.
+    #[must_use]
+    pub fn background(&self) -> Self {
+        Self { counts: false, ..self.clone() }
+    }
+
     /// Woken when a unit of this process wrote events, and, once [`hears`](Self::hear), when another process said so.
     pub fn told(&self) -> Arc<Notify> {
-        Arc::clone(&self.0.told)
+        Arc::clone(&self.inner.told)
     }
 
     /// From now on hears of events that other processes wrote; on SQLite there are none.
     pub fn hear(&self) {
-        let hear = self.0.hear.lock().expect("never poisoned").take();
+        let hear = self.inner.hear.lock().expect("never poisoned").take();
         if let Some(hear) = hear {
-            let thread = hear(Arc::downgrade(&self.0));
-            self.0.threads.lock().expect("never poisoned").push(thread);
+            let thread = hear(Arc::downgrade(&self.inner));
+            self.inner.threads.lock().expect("never poisoned").push(thread);
         }
     }
 
@@ -179,7 +192,7 @@ impl Database {
 
     /// The domain it was opened for.
     pub fn name(&self) -> &'static str {
-        self.0.name
+        self.inner.name
     }
 
     /// Whether it answers.
@@ -189,8 +202,8 @@ impl Database {
 
     /// Takes nothing new, finishes what is queued.
     pub async fn close(&self) {
-        self.0.lanes.write().expect("never poisoned").take();
-        let threads = std::mem::take(&mut *self.0.threads.lock().expect("never poisoned"));
+        self.inner.lanes.write().expect("never poisoned").take();
+        let threads = std::mem::take(&mut *self.inner.threads.lock().expect("never poisoned"));
         let joined = tokio::task::spawn_blocking(move || threads.into_iter().for_each(|t| drop(t.join())));
         joined.await.expect("joining does not panic");
     }
@@ -226,7 +239,7 @@ impl Queue {
     }
     /// Answers a unit; a write counts once, however often it ran.
     fn answer(&self, unit: Box<dyn Work>, fate: Result<()>) {
-        if unit.writes() {
+        if unit.writes() && unit.counts() {
             self.meter.transactions.increment(1);
         }
         unit.answer(fate);

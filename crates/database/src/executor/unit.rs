@@ -2,6 +2,7 @@
 use crate::{
     conn::Conn,
     error::{Error, Result},
+    meter::uncounted,
 };
 use diesel::{QueryResult, connection::TransactionManager};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,6 +19,8 @@ pub(super) enum Ran {
 
 pub(super) trait Work: Send {
     fn writes(&self) -> bool;
+    /// Among what requests cost.
+    fn counts(&self) -> bool;
     /// Nobody waits for the answer any more.
     fn gone(&self) -> bool;
     fn run(&mut self, conn: &mut Conn) -> Ran;
@@ -28,6 +31,7 @@ pub(super) trait Work: Send {
 pub(super) struct Unit<F, T, E> {
     pub(super) unit: F,
     pub(super) writes: bool,
+    pub(super) counts: bool,
     pub(super) kept: Option<Result<T, E>>,
     pub(super) reply: oneshot::Sender<Result<T, E>>,
 }
@@ -40,12 +44,17 @@ where
     fn writes(&self) -> bool {
         self.writes
     }
+    fn counts(&self) -> bool {
+        self.counts
+    }
     fn gone(&self) -> bool {
         self.reply.is_closed()
     }
     fn run(&mut self, conn: &mut Conn) -> Ran {
         // whatever the panic left half done in the database is rolled back, and the unit itself is not asked again
-        match catch_unwind(AssertUnwindSafe(|| (self.unit)(conn))) {
+        let unit = &mut self.unit;
+        let run = || if self.counts { unit(conn) } else { uncounted(|| unit(conn)) };
+        match catch_unwind(AssertUnwindSafe(run)) {
             Ok(result) => match self.kept.insert(result) {
                 Ok(_) => Ran::Well,
                 Err(_) => Ran::Refused,
