@@ -178,12 +178,12 @@ impl Opened {
         let choices = settings.products.clone();
         let products = match wiring.purpose {
             Purpose::Serve => {
-                let opened = products::Products::open(database, clock, choices, uploads).await;
+                let opened = products::Products::open(database.clone(), clock, choices, uploads).await;
                 opened.map_err(|error| error.to_string())?
             }
-            Purpose::Look => products::Products::look(database, clock, choices, uploads),
+            Purpose::Look => products::Products::look(database.clone(), clock, choices, uploads),
         };
-        self.party(ModuleName::Products, &told, products.listener());
+        self.party(ModuleName::Products, &database, products.listener());
         self.catalogue = wiring.serve(ModuleName::Products, "Catalogue", products.catalogue());
         self.stock = wiring.serve(ModuleName::Products, "Stock", products.stock());
         self.modules.push(products.module());

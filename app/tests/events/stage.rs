@@ -9,12 +9,12 @@ pub(crate) enum Stand {
     InProcess,
     /// It keeps what it has.
     Nats {
-        nats: Nats,
+        nats: Box<Nats>,
         _folder: TempDir,
     },
     /// Its memory does not outlive it, so the network is what goes.
     Kafka {
-        proxy: Proxy,
+        proxy: Box<Proxy>,
         _tansu: Box<Tansu>,
         _folder: TempDir,
     },

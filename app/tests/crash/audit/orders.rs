@@ -172,7 +172,7 @@ pub(super) fn spoken() -> Vec<&'static str> {
 }
 
 /// Of each case, in their order.
-const CHECKS: [&str; 17] = [
+const CHECKS: [&str; 19] = [
     "orders.cart_has_one_living_order",
     "orders.cart_is_locked_by_its_order",
     "orders.pending_is_under_way",

@@ -29,12 +29,12 @@ impl Service {
         let before = now.minus(TOKENS_LIVE);
         let next = move |conn: &mut Conn| forget::due(conn, before);
         loop {
-            let user = match self.db.read(next).await {
+            let user = match self.db.background().read(next).await {
                 Ok(Some(user)) => user,
                 Ok(None) => return,
                 Err(error) => return late(&error),
             };
-            if let Err(error) = self.db.write(move |tx| forgotten(tx, user, now, Trace(0))).await {
+            if let Err(error) = self.db.background().write(move |tx| forgotten(tx, user, now, Trace(0))).await {
                 return late(&error);
             }
         }

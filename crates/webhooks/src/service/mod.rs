@@ -150,7 +150,7 @@ impl Service {
             self.purge_all(move |tx| store::journal::purge(tx, journal)).await?;
             self.purge_all(move |tx| store::deliveries::purge(tx, rest)).await?;
             self.purge_all(move |tx| store::notices::purge(tx, rest)).await?;
-            self.db.write(store::endpoints::purge).await?;
+            self.db.background().write(store::endpoints::purge).await?;
             once::purge(&self.db).await
         };
         if let Err(error) = done.await {
@@ -163,7 +163,7 @@ impl Service {
         &self,
         some: impl Fn(&mut Conn) -> database::Result<bool> + Clone + Send + 'static,
     ) -> database::Result<()> {
-        while self.db.write(some.clone()).await? {}
+        while self.db.background().write(some.clone()).await? {}
         Ok(())
     }
 }

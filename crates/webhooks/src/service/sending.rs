@@ -36,7 +36,7 @@ impl Service {
     /// Begins a try of whatever is due, as far as its endpoint has places. It is woken again when one is free.
     pub(super) async fn send_due(self: Arc<Self>) {
         let now = self.now();
-        let due = match self.db.read(move |conn| store::deliveries::due(conn, now)).await {
+        let due = match self.db.background().read(move |conn| store::deliveries::due(conn, now)).await {
             Ok(due) => due,
             Err(error) => {
                 tracing::warn!(%error, "deliveries wait for the next turn");
@@ -61,7 +61,7 @@ impl Service {
             let claimed = store::deliveries::claim(tx, endpoint, now, lease, limit)?;
             Ok::<_, database::Error>(Some((to, claimed)))
         };
-        let Some((to, claimed)) = self.db.write(unit).await? else { return Ok(()) };
+        let Some((to, claimed)) = self.db.background().write(unit).await? else { return Ok(()) };
         let way = Arc::new(self.way(&to)?);
         for one in claimed {
             let place = self.places.take(endpoint);
@@ -120,7 +120,7 @@ impl Service {
             }
             Ok::<_, database::Error>(())
         };
-        self.db.write(unit).await
+        self.db.background().write(unit).await
     }
 }
 

@@ -38,7 +38,7 @@ impl Service {
     pub(super) async fn look(self: Arc<Self>) {
         for wait in LOOKS {
             tokio::time::sleep(wait).await;
-            match self.db.read(store::journal::reach).await {
+            match self.db.background().read(store::journal::reach).await {
                 Ok(reach) => {
                     let grew = self.tail.head.send_if_modified(|head| {
                         let grew = *head < reach.head;
