@@ -59,7 +59,7 @@ async fn every_event_is_handled_once_and_in_order_whoever_is_killed() {
     }
     join_all(clerks).await.into_iter().for_each(|clerk| clerk.expect("every clerk has counted to the end"));
     let counted = began.elapsed();
-    until_all_is_told(&shop).await;
+    until_all_is_heard(&shop).await;
     let told = began.elapsed();
 
     let complete = Complete::look(&shop);
@@ -78,6 +78,17 @@ async fn every_event_is_handled_once_and_in_order_whoever_is_killed() {
         at(99),
         at(100)
     );
+}
+
+/// Also what a broker still holds has come. Whether it is the right one, and in order, is looked at afterwards.
+async fn until_all_is_heard(shop: &Shop) {
+    until_all_is_told(shop).await;
+    let of = |table: &str| format!("SELECT count(*) AS number FROM {table} WHERE kind = '{KIND}'");
+    until_within("all is heard", PATIENCE, async || {
+        let (told, heard) = (shop.number("products", &of("outbox")), shop.number("webhooks", &of("journal")));
+        (heard >= told).then_some(())
+    })
+    .await;
 }
 
 /// Counts a variant to 1, 2, 3, ..; each is said until it is heard, whatever became of the tries before.
@@ -175,7 +186,9 @@ impl Complete {
         let ids: BTreeSet<&str> = self.told.iter().map(|told| told.id.as_str()).collect();
         let heard: BTreeSet<&str> = self.heard.iter().map(|(id, _)| id.as_str()).collect();
         assert_eq!(heard.len(), self.heard.len(), "none has its effect twice");
-        assert_eq!(heard, ids, "every event is handled, and nothing else");
+        let lost: Vec<_> = ids.difference(&heard).take(5).collect();
+        assert!(lost.is_empty(), "every event is handled: {} of {}, not {lost:?}", heard.len(), ids.len());
+        assert!(heard.is_subset(&ids), "nothing is handled that was not told");
         let places: BTreeMap<&str, usize> =
             self.heard.iter().enumerate().map(|(n, (id, _))| (id.as_str(), n)).collect();
         for told in subjects.values() {
