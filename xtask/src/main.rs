@@ -11,6 +11,7 @@ mod ci;
 mod coverage;
 mod deps;
 mod error;
+mod events;
 mod git;
 mod house;
 mod model;
@@ -47,6 +48,8 @@ enum Command {
     Deps,
     /// Random interleavings of all that buying is, against a model of it
     Model(model::Arguments),
+    /// Many events over a broker, while whoever tells and whoever hears is killed
+    Events(events::Arguments),
     /// Who depends on whom, against boundaries.toml
     House,
     /// The contracts between processes: how they are written, and that none breaks who already runs
@@ -87,6 +90,7 @@ async fn run(command: Command) -> Result<()> {
         Command::Ci(arguments) => ci::run(&workspace, arguments).await,
         Command::Deps => deps::run(&workspace),
         Command::Model(arguments) => model::run(&workspace, arguments).await,
+        Command::Events(arguments) => events::run(&workspace, arguments).await,
         Command::House => house::run(&workspace),
         Command::Proto => proto::run(&workspace),
         Command::Versions(arguments) => versions::run(&workspace, arguments).await,

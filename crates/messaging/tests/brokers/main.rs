@@ -1,12 +1,14 @@
 //! What every broker keeps to, and what each does in its own trouble.
 //!
-//! The bodies in `every` know a broker by its trait only. Servers are real; `cargo xtask test` starts them.
+//! The bodies in `every` know a broker by its trait only; the one in the process holds nothing, so it has its own. Servers
+//! are real; `cargo xtask test` starts them.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod away;
 mod consumer;
 mod every;
 mod house;
+mod in_process;
 mod kafka;
 mod nats;
 mod place;
