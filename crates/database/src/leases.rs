@@ -42,6 +42,13 @@ pub fn hold(tx: &mut Conn, name: &str, owner: Uuid, span: Duration) -> Result<bo
     Ok(uncounted(|| renewed.execute(tx))? == 1)
 }
 
+/// Renews all that are `owner`'s.
+pub fn renew(tx: &mut Conn, owner: Uuid, span: Duration) -> Result<()> {
+    let held = leases::table.filter(leases::owner.eq(owner));
+    diesel::update(held).set(leases::leased_until.eq(Now.plus(span))).execute(tx)?;
+    Ok(())
+}
+
 /// Lets go of all that are `owner`'s.
 pub fn release(tx: &mut Conn, owner: Uuid) -> Result<()> {
     uncounted(|| diesel::delete(leases::table.filter(leases::owner.eq(owner))).execute(tx))?;

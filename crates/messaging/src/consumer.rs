@@ -10,7 +10,11 @@ use database::{
 };
 use kernel::Clock;
 use metrics::{Counter, Gauge, counter, gauge};
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::{Arc, PoisonError},
+    time::{Duration, Instant},
+};
 use tokio::sync::{Mutex, Notify};
 use uuid::Uuid;
 
@@ -36,6 +40,8 @@ pub struct Consumer {
     /// Something was kept.
     kept: Arc<Notify>,
     subscription: Mutex<Option<Box<dyn Subscription>>>,
+    /// When the lease to hear was renewed last.
+    renewed: std::sync::Mutex<Option<Instant>>,
     meter: Meter,
 }
 
@@ -83,7 +89,20 @@ impl Consumer {
         let (owner, kept) = (Uuid::now_v7(), Arc::new(Notify::new()));
         let (lease, tries) = (pace.lease(), pace.tries);
         let subscription = Mutex::new(None);
-        Self { group, db, listener, broker, clock, owner, lease, tries, kept, subscription, meter }
+        Self {
+            group,
+            db,
+            listener,
+            broker,
+            clock,
+            owner,
+            lease,
+            tries,
+            kept,
+            subscription,
+            renewed: std::sync::Mutex::default(),
+            meter,
+        }
     }
 
     /// Woken when something was kept.
@@ -109,10 +128,7 @@ impl Consumer {
     async fn receive_some(&self, held: &mut Option<Box<dyn Subscription>>) -> Result<(), Stopped> {
         let exclusive = self.broker.is_exclusive();
         if exclusive {
-            let (owner, lease) = (self.owner, self.lease);
-            if !self.db.write(move |tx| leases::take(tx, RECEIVES, owner, lease)).await? {
-                return Err(Stopped::Lost);
-            }
+            self.be_alone(held.is_some()).await?;
         }
         // Out of its place meanwhile: whoever drops this between keeping and acknowledging begins anew.
         let mut subscription = match held.take() {
@@ -128,6 +144,20 @@ impl Consumer {
             subscription.acknowledge().await?;
         }
         *held = Some(subscription);
+        Ok(())
+    }
+
+    /// Where only one process may hear: takes the lease, or renews it when a third of its time has passed.
+    async fn be_alone(&self, hears: bool) -> Result<(), Stopped> {
+        let renewed = *self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
+        if hears && renewed.is_some_and(|renewed| renewed.elapsed() < self.lease / 3) {
+            return Ok(());
+        }
+        let (owner, lease, now) = (self.owner, self.lease, Instant::now());
+        if !self.db.write(move |tx| leases::take(tx, RECEIVES, owner, lease)).await? {
+            return Err(Stopped::Lost);
+        }
+        *self.renewed.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
         Ok(())
     }
 

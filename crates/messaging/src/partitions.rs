@@ -1,7 +1,7 @@
 //! Which aggregates of a domain this process tells of: a fair share, leased.
 use database::{Conn, Database, leases, outbox::PARTITIONS};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -59,28 +59,23 @@ fn name(partition: i64) -> String {
 
 /// Renews what is ours, lets go of what is beyond a fair share, and takes what is free up to it.
 fn share(tx: &mut Conn, owner: Uuid, lease: Duration) -> database::Result<Vec<i64>> {
+    leases::renew(tx, owner, lease)?;
     leases::take(tx, &format!("{MEMBER}{owner}"), owner, lease)?;
     let all = leases::owners(tx, PREFIX)?;
     let members = all.iter().filter(|(name, _)| name.starts_with(MEMBER)).count().max(1);
     let most = (PARTITIONS as usize).div_ceil(members);
     let owned: BTreeMap<String, Uuid> = all.into_iter().filter(|(name, _)| !name.starts_with(MEMBER)).collect();
-    let (mut held, mut free) = (BTreeSet::new(), Vec::new());
+    // In the order of their names, so that two processes do not wait for each other.
+    let mut held = Vec::new();
     for partition in 0..PARTITIONS {
-        match owned.get(&name(partition)) {
+        let (name, room) = (name(partition), held.len() < most);
+        match owned.get(&name) {
             Some(other) if *other != owner => (),
-            Some(_) if held.len() < most => drop(held.insert(partition)),
-            Some(_) => leases::release_one(tx, &name(partition), owner)?,
-            None => free.push(partition),
+            Some(_) if room => held.push(partition),
+            Some(_) => leases::release_one(tx, &name, owner)?,
+            None if room && leases::take(tx, &name, owner, lease)? => held.push(partition),
+            None => (),
         }
     }
-    let room = most.saturating_sub(held.len());
-    let wanted: Vec<i64> = held.iter().copied().chain(free.into_iter().take(room)).collect();
-    let mut ours = Vec::new();
-    // In order of their names, so that two processes do not wait for each other.
-    for partition in BTreeSet::from_iter(wanted) {
-        if leases::take(tx, &name(partition), owner, lease)? {
-            ours.push(partition);
-        }
-    }
-    Ok(ours)
+    Ok(held)
 }

@@ -20,6 +20,8 @@ use uuid::Uuid;
 
 /// Events handed to the broker at once.
 const BATCH: i64 = 256;
+/// Unknown events that are told of one by one.
+const REMEMBERED: usize = 1000;
 /// A broker that keeps us waiting longer is taken for away.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -32,6 +34,8 @@ pub struct Relay {
     clock: Arc<dyn Clock>,
     partitions: Partitions,
     failures: Mutex<u32>,
+    /// Events of unknown kinds that operators were told of.
+    unknown: Mutex<HashSet<Uuid>>,
     meter: Meter,
 }
 
@@ -69,7 +73,7 @@ impl Relay {
         };
         let kinds = kinds.iter().filter(|kind| kind.domain == domain).map(|kind| (kind.name, *kind)).collect();
         let partitions = Partitions::new(pace.lease());
-        Self { domain, db, kinds, broker, clock, partitions, failures: Mutex::new(0), meter }
+        Self { domain, db, kinds, broker, clock, partitions, failures: Mutex::new(0), unknown: Mutex::default(), meter }
     }
 
     /// Tells until nothing is left. Safe to drop at any moment: what was not written down is told again.
@@ -105,6 +109,10 @@ impl Relay {
     }
 
     async fn tell(&self) -> Result<(), Stopped> {
+        // An idle shop writes nothing: leases end, and are taken again when there is something to tell.
+        if !self.db.read(outbox::is_waiting).await? {
+            return Ok(());
+        }
         let mut passed = Passed::default();
         loop {
             let held = self.partitions.held(&self.db).await?;
@@ -142,13 +150,22 @@ impl Relay {
     fn wrapped(&self, event: Untold, passed: &mut Passed) -> Option<(i64, Envelope)> {
         let known = self.kinds.get(event.kind.as_str());
         let (Some(kind), false) = (known, passed.subjects.contains(&event.subject)) else {
-            if passed.subjects.insert(event.subject) {
+            if passed.subjects.insert(event.subject) && self.first_seen(event.id) {
                 let (kind, id) = (event.kind, event.id);
-                tracing::error!(domain = self.domain, kind, %id, "this version does not know the event: it waits for one that does");
+                tracing::error!(
+                    domain = self.domain, kind, %id,
+                    "this version does not know the event: it waits for one that does, and so do later ones of its subject"
+                );
             }
             return None;
         };
         Some((event.position, envelope(self.domain, kind, event)))
+    }
+
+    /// What waits is met at every turn, and told of once.
+    fn first_seen(&self, event: Uuid) -> bool {
+        let mut seen = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.len() < REMEMBERED && seen.insert(event)
     }
 
     async fn measure(&self) {
