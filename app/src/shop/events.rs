@@ -88,6 +88,7 @@ fn hearing(consumer: Consumer) -> [Worker; 2] {
     let receives = Worker::new("events-receive", LOOK, &consumer, |one| async move { one.receive().await });
     let handles = Worker::new("events-handle", LOOK, &consumer, |one| async move { one.handle().await })
         .woken_by(consumer.kept())
+        .dropped_at_stop()
         .ending(&consumer, |one| async move { one.end().await });
     [receives.dropped_at_stop(), handles]
 }

@@ -2,6 +2,7 @@
 use crate::moved::{goes_on, populate, shown};
 use crate::start;
 use std::{
+    ffi::OsString,
     fs,
     net::{SocketAddr, TcpListener},
     os::unix::fs::symlink,
@@ -69,10 +70,15 @@ async fn a_domain_moves_out_as_the_page_says() {
     symlink(env!("CARGO_BIN_EXE_cleave"), folder.join("cleave")).expect("a link");
     fs::write(folder.join("shop.toml"), "").expect("a file");
     let path = format!("{}:{}", folder.display(), std::env::var("PATH").expect("PATH"));
-    let told: Vec<_> = {
+    let shop_name: OsString = testkit::unique("shop").into();
+    let told: Vec<(OsString, OsString)> = {
         let command = shop.command(&[]);
         let told = command.get_envs().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())));
-        told.filter(|(name, _)| name != "CLEAVE__HTTP__INTERNAL_LISTEN").collect()
+        // The page chooses the broker; names of its own, since the run's is shared.
+        let ours = ["CLEAVE__HTTP__INTERNAL_LISTEN", "CLEAVE__EVENTS__BROKER"];
+        let named =
+            ["STREAM", "PREFIX"].map(|name| (format!("CLEAVE__EVENTS__NATS__{name}").into(), shop_name.clone()));
+        told.filter(|(name, _)| !ours.iter().any(|our| name == our)).chain(named).collect()
     };
     let here = |mut command: Command| {
         command.current_dir(&folder).env("PATH", &path).envs(told.iter().cloned());
@@ -93,7 +99,11 @@ async fn a_domain_moves_out_as_the_page_says() {
     let mut page = Command::new("sh");
     page.args(["-eu", "-c", &commands()]);
     let mut page = here(page);
-    page.env("SHOP_HTTP", http.to_string()).env("SHOP_DATA", shop.data_dir()).env("SHOP_GRPC", free().to_string());
+    let nats = std::env::var("CLEAVE_TEST_NATS").expect("CLEAVE_TEST_NATS: `cargo xtask test` starts one");
+    page.env("NATS", nats)
+        .env("SHOP_HTTP", http.to_string())
+        .env("SHOP_DATA", shop.data_dir())
+        .env("SHOP_GRPC", free().to_string());
     page.env("ORDERS_HTTP", free().to_string()).env("ORDERS_GRPC", free().to_string());
     page.env("ORDERS_DATABASE", testkit::database("orders")).env("GATEWAY", gateway.to_string());
     page.env("NGINX_CONF", folder.join("cleave.conf")).env("NGINX_RELOAD", nginx(&folder));

@@ -66,17 +66,25 @@ pub struct Due {
     pub tries: i64,
 }
 
-/// In order; none of a subject with an earlier event that waits or is dead.
-pub fn due(conn: &mut Conn, limit: i64) -> Result<Vec<Due>> {
+/// In order, of these kinds; none of a subject with an earlier event that waits, is dead, or is of another kind: that one
+/// is for a process of another version.
+pub fn due(conn: &mut Conn, kinds: &[&str], limit: i64) -> Result<Vec<Due>> {
     let earlier = diesel::alias!(inbox as earlier);
     let blocks = earlier
         .filter(earlier.field(inbox::subject).eq(inbox::subject))
         .filter(earlier.field(inbox::position).lt(inbox::position))
         .filter(earlier.field(inbox::handled_at).is_null())
-        .filter(earlier.field(inbox::dead_at).is_not_null().or(earlier.field(inbox::due_at).gt(Now)));
+        .filter(
+            earlier
+                .field(inbox::dead_at)
+                .is_not_null()
+                .or(earlier.field(inbox::due_at).gt(Now))
+                .or(earlier.field(inbox::kind).ne_all(kinds)),
+        );
     let due = inbox::table
         .filter(inbox::handled_at.is_null().and(inbox::dead_at.is_null()))
         .filter(inbox::due_at.is_null().or(inbox::due_at.le(Now)))
+        .filter(inbox::kind.eq_any(kinds))
         .filter(diesel::dsl::not(exists(blocks)))
         .order(inbox::position)
         .limit(limit)

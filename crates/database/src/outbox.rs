@@ -69,10 +69,25 @@ pub struct Untold {
     pub occurred_at: Time,
 }
 
-/// What is unpublished in these partitions and stands after `after`, in order of position.
-pub fn untold(conn: &mut Conn, partitions: &[i64], after: i64, limit: i64) -> Result<Vec<Untold>> {
+/// What is unpublished in these partitions, of these kinds and not of these subjects, in order of position; nothing of a
+/// subject that has an earlier event of another kind.
+pub fn untold(
+    conn: &mut Conn,
+    partitions: &[i64],
+    kinds: &[&str],
+    without: &[Uuid],
+    limit: i64,
+) -> Result<Vec<Untold>> {
+    let earlier = diesel::alias!(outbox as earlier);
+    let blocks = earlier
+        .filter(earlier.field(outbox::published_at).is_null())
+        .filter(earlier.field(outbox::subject).eq(outbox::subject))
+        .filter(earlier.field(outbox::position).lt(outbox::position))
+        .filter(earlier.field(outbox::kind).ne_all(kinds));
     let some = outbox::table
-        .filter(outbox::published_at.is_null().and(outbox::position.gt(after)))
+        .filter(outbox::published_at.is_null().and(outbox::kind.eq_any(kinds)))
+        .filter(outbox::subject.ne_all(without))
+        .filter(diesel::dsl::not(diesel::dsl::exists(blocks)))
         .order(outbox::position)
         .limit(limit)
         .select(Untold::as_select());
@@ -96,6 +111,12 @@ pub fn told(tx: &mut Conn, positions: &[i64], now: Time) -> Result<()> {
     Ok(())
 }
 
+/// One that is unpublished and of none of these kinds.
+pub fn stranger(conn: &mut Conn, kinds: &[&str]) -> Result<Option<(Uuid, String)>> {
+    let strange = outbox::table.filter(outbox::published_at.is_null().and(outbox::kind.ne_all(kinds)));
+    Ok(strange.order(outbox::position).select((outbox::id, outbox::kind)).first(conn).optional()?)
+}
+
 /// How many are unpublished, and since when the oldest of them.
 pub fn waiting(conn: &mut Conn) -> Result<(i64, Option<Time>)> {
     let unpublished = outbox::table.filter(outbox::published_at.is_null());
@@ -106,9 +127,9 @@ pub fn waiting(conn: &mut Conn) -> Result<(i64, Option<Time>)> {
     })
 }
 
-/// Whether anything is unpublished.
-pub fn is_waiting(conn: &mut Conn) -> Result<bool> {
-    let unpublished = outbox::table.filter(outbox::published_at.is_null());
+/// Whether anything of these kinds is unpublished.
+pub fn is_waiting(conn: &mut Conn, kinds: &[&str]) -> Result<bool> {
+    let unpublished = outbox::table.filter(outbox::published_at.is_null().and(outbox::kind.eq_any(kinds)));
     Ok(uncounted(|| unpublished.select(outbox::position).first::<i64>(conn).optional())?.is_some())
 }
 

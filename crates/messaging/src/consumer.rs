@@ -118,7 +118,11 @@ impl Consumer {
                 *held = None;
                 match error {
                     Stopped::Lost => (),
-                    error => tracing::warn!(domain = self.group.name, %error, "events are not received"),
+                    error => {
+                        tracing::warn!(domain = self.group.name, %error, "events are not received");
+                        // Another process may have more luck.
+                        self.let_go(RECEIVES).await;
+                    }
                 }
                 return;
             }
@@ -199,14 +203,14 @@ impl Consumer {
 
     async fn handle_due(&self) -> Result<(), database::Error> {
         let (owner, lease) = (self.owner, self.lease);
-        if !self.db.read(|conn| Ok::<_, database::Error>(!inbox::due(conn, 1)?.is_empty())).await? {
+        if self.due(1).await?.is_empty() {
             return Ok(());
         }
         if !self.db.write(move |tx| leases::take(tx, HANDLES, owner, lease)).await? {
             return Ok(());
         }
         loop {
-            let due = self.db.read(|conn| inbox::due(conn, HANDLED)).await?;
+            let due = self.due(HANDLED).await?;
             if due.is_empty() {
                 return Ok(());
             }
@@ -221,6 +225,11 @@ impl Consumer {
                 }
             }
         }
+    }
+
+    async fn due(&self, limit: i64) -> Result<Vec<Due>, database::Error> {
+        let kinds: Vec<&'static str> = self.group.kinds.iter().map(|heard| heard.kind).collect();
+        self.db.read(move |conn| inbox::due(conn, &kinds, limit)).await
     }
 
     /// All of them or none. `false`: another process handles now.
@@ -283,6 +292,14 @@ impl Consumer {
         let owner = self.owner;
         if let Err(error) = self.db.write(move |tx| leases::release(tx, owner)).await {
             tracing::debug!(%error, "leases end by themselves");
+        }
+    }
+
+    async fn let_go(&self, lease: &'static str) {
+        *self.renewed.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        let owner = self.owner;
+        if let Err(error) = self.db.write(move |tx| leases::release_one(tx, lease, owner)).await {
+            tracing::debug!(%error, "a lease ends by itself");
         }
     }
 

@@ -51,8 +51,7 @@ impl Listener {
         let found = self.heard.iter().find(|(heard, _)| heard.domain == domain && heard.kind == name);
         match found {
             Some((_, handle)) => handle(conn, envelope),
-            // It was kept when this domain still heard it.
-            None => Ok(()),
+            None => Err(NotHandled::Refused(format!("nobody here handles {name} of {domain}"))),
         }
     }
 }

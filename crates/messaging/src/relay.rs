@@ -12,16 +12,18 @@ use database::{
 use kernel::{Clock, EventKind};
 use metrics::{Counter, Gauge, counter, gauge};
 use std::{
-    collections::{BTreeMap, HashSet},
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 use uuid::Uuid;
 
 /// Events handed to the broker at once.
 const BATCH: i64 = 256;
-/// Unknown events that are told of one by one.
-const REMEMBERED: usize = 1000;
+/// So many subjects refused one after another are no matter of subjects.
+const IN_A_ROW: usize = 4;
+const SAY_AGAIN: Duration = Duration::from_millis(500);
+const MEASURE_AGAIN: Duration = Duration::from_millis(500);
 /// A broker that keeps us waiting longer is taken for away.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -34,8 +36,10 @@ pub struct Relay {
     clock: Arc<dyn Clock>,
     partitions: Partitions,
     failures: Mutex<u32>,
-    /// Events of unknown kinds that operators were told of.
-    unknown: Mutex<HashSet<Uuid>>,
+    said: Mutex<Option<Instant>>,
+    measured: Mutex<Option<Instant>>,
+    /// The last event of an unknown kind that operators were told of.
+    stranger: Mutex<Option<Uuid>>,
     meter: Meter,
 }
 
@@ -73,15 +77,18 @@ impl Relay {
         };
         let kinds = kinds.iter().filter(|kind| kind.domain == domain).map(|kind| (kind.name, *kind)).collect();
         let partitions = Partitions::new(pace.lease());
-        Self { domain, db, kinds, broker, clock, partitions, failures: Mutex::new(0), unknown: Mutex::default(), meter }
+        let (failures, said, measured, stranger) = Default::default();
+        Self { domain, db, kinds, broker, clock, partitions, failures, said, measured, stranger, meter }
     }
 
     /// Tells until nothing is left. Safe to drop at any moment: what was not written down is told again.
     pub async fn turn(&self) {
         match self.tell().await {
-            Ok(()) => *self.failures.lock().unwrap_or_else(PoisonError::into_inner) = 0,
+            Ok(()) => *lock(&self.failures) = 0,
             Err(error) => {
                 self.meter.failed.increment(1);
+                // Another process may have more luck.
+                self.partitions.release(&self.db).await;
                 let pause = self.pause();
                 tracing::warn!(domain = self.domain, %error, ?pause, "events wait");
                 self.measure().await;
@@ -103,89 +110,142 @@ impl Relay {
 
     /// Doubles with each failure in a row.
     fn pause(&self) -> Duration {
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failures = lock(&self.failures);
         *failures = failures.saturating_add(1);
         Duration::from_millis(100) * 2_u32.pow(failures.min(6))
     }
 
+    fn names(&self) -> Vec<&'static str> {
+        self.kinds.keys().copied().collect()
+    }
+
     async fn tell(&self) -> Result<(), Stopped> {
         // An idle shop writes nothing: leases end, and are taken again when there is something to tell.
-        if !self.db.read(outbox::is_waiting).await? {
+        let names = self.names();
+        if !self.db.read(move |conn| outbox::is_waiting(conn, &names)).await? {
             return Ok(());
         }
-        let mut passed = Passed::default();
+        let mut refused = Refused::default();
         loop {
             let held = self.partitions.held(&self.db).await?;
-            if held.is_empty() {
-                return self.others().await;
+            let (all, names, without) =
+                (held.len() == outbox::PARTITIONS as usize, self.names(), refused.subjects.clone());
+            let untold = self.db.read(move |conn| outbox::untold(conn, &held, &names, &without, BATCH)).await?;
+            if untold.is_empty() {
+                if !all {
+                    self.others().await?;
+                }
+                return refused.end();
             }
-            let (mine, after) = (held.clone(), passed.until);
-            let untold = self.db.read(move |conn| outbox::untold(conn, &mine, after, BATCH)).await?;
-            let Some(last) = untold.last().map(|last| last.position) else {
-                return if held.len() < outbox::PARTITIONS as usize { self.others().await } else { Ok(()) };
-            };
-            let (positions, envelopes): (Vec<_>, Vec<_>) =
-                untold.into_iter().filter_map(|event| self.wrapped(event, &mut passed)).unzip();
-            if positions.is_empty() {
-                passed.until = last;
-                continue;
-            }
-            let kept = tokio::time::timeout(PATIENCE, self.broker.publish(&envelopes)).await;
-            let late = BrokerError { broker: self.broker.name(), why: format!("no answer within {PATIENCE:?}") };
-            kept.unwrap_or(Err(late))?;
-            self.meter.told.increment(envelopes.len() as u64);
+            let told = self.hand_over(untold, &mut refused).await?;
             let now = self.clock.now();
-            self.db.write(move |tx| outbox::told(tx, &positions, now)).await?;
+            self.meter.told.increment(told.len() as u64);
+            self.db.write(move |tx| outbox::told(tx, &told, now)).await?;
         }
     }
 
-    /// What is in partitions that are not ours is for others, who may not know of it.
+    /// Their positions, as far as the broker has them. All at once; where the broker is there and refuses, subject by
+    /// subject, so that what it does not take holds back its own only.
+    async fn hand_over(&self, untold: Vec<Untold>, refused: &mut Refused) -> Result<Vec<i64>, Stopped> {
+        let wrapped: Vec<(i64, Uuid, Envelope)> = untold.into_iter().filter_map(|event| self.wrapped(event)).collect();
+        let all: Vec<Envelope> = wrapped.iter().map(|(_, _, envelope)| envelope.clone()).collect();
+        let Err(error) = self.publish(&all).await else {
+            return Ok(wrapped.into_iter().map(|(position, ..)| position).collect());
+        };
+        if self.broker.ping().await.is_err() {
+            return Err(error.into());
+        }
+        let mut subjects = BTreeMap::<Uuid, (Vec<i64>, Vec<Envelope>)>::new();
+        for (position, subject, envelope) in wrapped {
+            let (positions, envelopes) = subjects.entry(subject).or_default();
+            positions.push(position);
+            envelopes.push(envelope);
+        }
+        let (mut told, mut in_a_row) = (Vec::new(), 0);
+        for (subject, (positions, envelopes)) in subjects {
+            match self.publish(&envelopes).await {
+                Ok(()) => {
+                    told.extend(positions);
+                    in_a_row = 0;
+                }
+                Err(error) if in_a_row == IN_A_ROW => return Err(error.into()),
+                Err(error) => {
+                    in_a_row += 1;
+                    refused.subjects.push(subject);
+                    refused.why = Some(error);
+                }
+            }
+        }
+        Ok(told)
+    }
+
+    async fn publish(&self, envelopes: &[Envelope]) -> Result<(), BrokerError> {
+        let late = BrokerError { broker: self.broker.name(), why: format!("no answer within {PATIENCE:?}") };
+        tokio::time::timeout(PATIENCE, self.broker.publish(envelopes)).await.unwrap_or(Err(late))
+    }
+
+    /// What is in partitions that are not ours is for others, who may not know of it. Now and then: what is said is heard
+    /// here as well.
     async fn others(&self) -> Result<(), Stopped> {
-        if self.db.read(outbox::is_waiting).await? {
+        let names = self.names();
+        let is_due = lock(&self.said).is_none_or(|said| said.elapsed() > SAY_AGAIN);
+        if is_due && self.db.read(move |conn| outbox::is_waiting(conn, &names)).await? {
+            *lock(&self.said) = Some(Instant::now());
             self.db.say().await?;
         }
         Ok(())
     }
 
-    fn wrapped(&self, event: Untold, passed: &mut Passed) -> Option<(i64, Envelope)> {
-        let known = self.kinds.get(event.kind.as_str());
-        let (Some(kind), false) = (known, passed.subjects.contains(&event.subject)) else {
-            if passed.subjects.insert(event.subject) && self.first_seen(event.id) {
-                let (kind, id) = (event.kind, event.id);
-                tracing::error!(
-                    domain = self.domain, kind, %id,
-                    "this version does not know the event: it waits for one that does, and so do later ones of its subject"
-                );
-            }
-            return None;
-        };
-        Some((event.position, envelope(self.domain, kind, event)))
-    }
-
-    /// What waits is met at every turn, and told of once.
-    fn first_seen(&self, event: Uuid) -> bool {
-        let mut seen = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.len() < REMEMBERED && seen.insert(event)
+    fn wrapped(&self, event: Untold) -> Option<(i64, Uuid, Envelope)> {
+        let kind = self.kinds.get(event.kind.as_str())?;
+        Some((event.position, event.subject, envelope(self.domain, kind, event)))
     }
 
     async fn measure(&self) {
-        match self.db.read(outbox::waiting).await {
-            Ok((length, oldest)) => {
+        if lock(&self.measured).is_some_and(|measured| measured.elapsed() < MEASURE_AGAIN) {
+            return;
+        }
+        *lock(&self.measured) = Some(Instant::now());
+        let names = self.names();
+        let look = move |conn: &mut database::Conn| Ok((outbox::waiting(conn)?, outbox::stranger(conn, &names)?));
+        let looked: Result<_, database::Error> = self.db.read(look).await;
+        match looked {
+            Ok(((length, oldest), stranger)) => {
                 let age = oldest.map_or(0, |oldest| self.clock.now().micros().saturating_sub(*oldest.micros()).max(0));
                 self.meter.length.set(length as f64);
                 self.meter.age.set(age as f64 / 1e6);
+                stranger.into_iter().for_each(|(id, kind)| self.complain(id, &kind));
             }
             Err(error) => tracing::debug!(domain = self.domain, %error, "the outbox cannot be measured"),
         }
     }
+
+    /// It is met at every look, and told of once.
+    fn complain(&self, id: Uuid, kind: &str) {
+        if lock(&self.stranger).replace(id) != Some(id) {
+            tracing::error!(
+                domain = self.domain, kind, %id,
+                "this version does not know the event: it waits for one that does, and so do later ones of its subject"
+            );
+        }
+    }
 }
 
-/// What a turn leaves: events of kinds that this version does not know, and what came later to their subjects.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Subjects that the broker did not take in this turn, and why it did not take the last of them.
 #[derive(Default)]
-struct Passed {
-    subjects: HashSet<Uuid>,
-    /// Everything unpublished up to here was left.
-    until: i64,
+struct Refused {
+    subjects: Vec<Uuid>,
+    why: Option<BrokerError>,
+}
+
+impl Refused {
+    fn end(self) -> Result<(), Stopped> {
+        self.why.map_or(Ok(()), |why| Err(why.into()))
+    }
 }
 
 /// Whatever was written to an outbox, in the form in which it travels.

@@ -59,6 +59,7 @@ struct Inner {
     lanes: RwLock<Option<Lanes>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     meter: Meter,
+    shared: bool,
     /// Somebody wrote events.
     told: Arc<Notify>,
     /// Where another connection hears what other processes wrote: on PostgreSQL.
@@ -107,9 +108,18 @@ impl Database {
                 writes.clone()
             }
         };
-        let lanes = RwLock::new(Some(Lanes { reads, writes }));
+        let (lanes, shared) =
+            (RwLock::new(Some(Lanes { reads, writes })), matches!(location, Location::Postgres { .. }));
         Ok(Self {
-            inner: Arc::new(Inner { name, lanes, threads: Mutex::new(threads), meter, told, hear: Mutex::new(hear) }),
+            inner: Arc::new(Inner {
+                name,
+                lanes,
+                threads: Mutex::new(threads),
+                meter,
+                shared,
+                told,
+                hear: Mutex::new(hear),
+            }),
             counts: true,
         })
     }
@@ -188,6 +198,11 @@ impl Database {
     /// that notify commit one after another only. Who misses it finds them at the next look.
     pub async fn say(&self) -> Result<()> {
         self.read(hearing::say).await
+    }
+
+    /// Whether another server may be at work on it.
+    pub fn is_shared(&self) -> bool {
+        self.inner.shared
     }
 
     /// The domain it was opened for.

@@ -6,9 +6,10 @@ use diesel::{
     sql_query,
 };
 
-const ALL: [&str; 4] = [
+const ALL: [&str; 5] = [
     "2026-01-01-000001_idempotency",
     "2026-01-01-000002_outbox",
+    "2026-01-05-000001_relay",
     "2026-01-02-000001_shop",
     "2026-01-02-000002_shelves",
 ];

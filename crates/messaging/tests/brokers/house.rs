@@ -99,6 +99,8 @@ pub(crate) struct Notes {
     pub(crate) noted: Mutex<Vec<Envelope>>,
     /// It refuses that many more times.
     pub(crate) refuses: AtomicUsize,
+    /// It never takes anything of this one.
+    pub(crate) never: Mutex<Option<String>>,
 }
 
 impl Notes {
@@ -122,6 +124,10 @@ impl Broker for Notes {
         "notes"
     }
     async fn publish(&self, events: &[Envelope]) -> Result<(), BrokerError> {
+        let never = self.never.lock().unwrap().clone();
+        if never.is_some_and(|never| events.iter().any(|event| event.subject == never)) {
+            return Err(BrokerError { broker: "notes", why: "too large".into() });
+        }
         let refused = self.refuses.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok();
         let kept = if refused { events.len() / 2 } else { events.len() };
         self.noted.lock().unwrap().extend_from_slice(&events[..kept]);

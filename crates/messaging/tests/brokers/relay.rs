@@ -15,6 +15,7 @@ macro_rules! on_both {
 }
 on_both!(
     a_broker_that_refuses_gets_it_again_in_order,
+    what_the_broker_does_not_take_holds_back_its_subject_only,
     whoever_writes_wakes_whoever_tells,
     what_a_newer_version_wrote_waits_and_holds_back_its_subject_only,
     what_was_told_is_forgotten_in_time_and_the_audit_knows,
@@ -41,6 +42,28 @@ async fn a_broker_that_refuses_gets_it_again_in_order(house: House) {
     let told = notes.firsts();
     assert_eq!(told.len(), lamps.len());
     assert!(told.values().all(|numbers| *numbers == (0..30).collect::<Vec<_>>()), "{told:?}");
+}
+
+async fn what_the_broker_does_not_take_holds_back_its_subject_only(house: House) {
+    let (db, notes) = (house.open(), Arc::new(Notes::default()));
+    let (large, others) = (Uuid::now_v7(), [Uuid::now_v7(), Uuid::now_v7()]);
+    *notes.never.lock().unwrap() = Some(kernel::type_id("lamp", large).to_string());
+    // More than are read at once stand before and behind it.
+    let unit = move |tx: &mut Conn| {
+        (0..300).try_for_each(|number| {
+            write(tx, large, LIT, number)?;
+            others.iter().try_for_each(|lamp| write(tx, *lamp, LIT, number))
+        })
+    };
+    db.write(unit).await.unwrap();
+    let relay = relay(&db, &notes);
+    relay.turn().await;
+    let told: Vec<Vec<u64>> = notes.firsts().into_values().collect();
+    assert_eq!(told, vec![(0..300).collect::<Vec<_>>(); 2], "the others are told, whole and in order");
+    assert_eq!(unpublished(&db).await, 300);
+    *notes.never.lock().unwrap() = None;
+    relay.turn().await;
+    assert_eq!(unpublished(&db).await, 0);
 }
 
 async fn whoever_writes_wakes_whoever_tells(house: House) {
@@ -113,7 +136,7 @@ async fn what_commits_late_is_told_late_and_not_lost() {
     first.await.unwrap().unwrap();
     relay.turn().await;
     assert_eq!(notes.count(), 2, "the first is told though a later position was");
-    let positions = db.read(|conn| outbox::untold(conn, &[], 0, 10)).await.unwrap();
+    let positions = db.read(|conn| outbox::untold(conn, &(0..16).collect::<Vec<_>>(), &[LIT], &[], 10)).await.unwrap();
     assert!(positions.is_empty());
 }
 

@@ -68,7 +68,7 @@ kernel::events! {
         /// An attempt that came to nothing; its reservation is released and its payment void.
         "order.failed" 1 => Failed of order_id: OrderId {},
         /// It will not be sent; its stock is free again and its money on the way back.
-        "order.cancelled" 1 => Cancelled of order_id: OrderId { reason: Option<String> },
+        "order.cancelled" 1 => Cancelled of order_id: OrderId {},
         /// It is on its way to the buyer.
         "order.shipped" 1 => Shipped of order_id: OrderId {},
         /// All of it has left the shop and all of its money has come. Money may still go back.

@@ -1,6 +1,6 @@
 //! What is left of a user whose account is gone. What was bought, what it cost and how it was paid stays; who that was, and
 //! where it went, does not.
-use super::schema::{carts, forgotten_users, orders};
+use super::schema::{carts, forgotten_users, orders, processes};
 use crate::domain::order::Status;
 use database::{Conn, Result};
 use diesel::{
@@ -52,10 +52,14 @@ pub(crate) fn anonymise(tx: &mut Conn, user: UserId, at: Time) -> Result<Vec<Ord
             orders::email.eq(""),
             orders::shipping_address.eq(Value::Null),
             orders::billing_address.eq(None::<Value>),
+            // In the buyer's own words.
+            orders::cancel_reason.eq(None::<String>),
             orders::anonymised_at.eq(Some(at)),
             orders::version.eq(orders::version + 1),
         ))
         .execute(tx)?;
+    let over = processes::table.filter(processes::order_id.eq_any(ids.clone()).and(processes::done_at.is_not_null()));
+    diesel::update(over).set(processes::input.eq(None::<Value>)).execute(tx)?;
     diesel::delete(carts::table.filter(carts::order_id.eq_any(ids.iter().copied().map(Some).collect::<Vec<_>>())))
         .execute(tx)?;
     Ok(ids)

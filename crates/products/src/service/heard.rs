@@ -40,7 +40,7 @@ impl Service {
         let heard = Heard { at: self.now(), trace };
         match event {
             OrderEvent::Placed { order_id, user_id, lines, .. } => placed(tx, order_id, user_id, &lines, heard),
-            OrderEvent::Cancelled { order_id, .. } => cancelled(tx, order_id, heard),
+            OrderEvent::Cancelled { order_id } => cancelled(tx, order_id, heard),
             _ => Ok(()),
         }
     }

@@ -217,15 +217,15 @@ async fn an_order_verifies_and_counts_once_and_a_cancelled_one_not() {
         shop.sound().await;
 
         for _ in 0..2 {
-            shop.hears_order(OrderEvent::Cancelled { order_id: order, reason: None }).await;
+            shop.hears_order(OrderEvent::Cancelled { order_id: order }).await;
             assert_eq!(shop.rated(product).await.1, 3);
             assert!(shop.shown(first.id).await.verified, "another order of theirs stands");
         }
-        shop.hears_order(OrderEvent::Cancelled { order_id: again, reason: None }).await;
+        shop.hears_order(OrderEvent::Cancelled { order_id: again }).await;
         assert!(!shop.shown(first.id).await.verified);
         shop.hears_order(placed(order, Some(early), &[(red, 2)])).await;
         let unseen = Id::new();
-        shop.hears_order(OrderEvent::Cancelled { order_id: unseen, reason: None }).await;
+        shop.hears_order(OrderEvent::Cancelled { order_id: unseen }).await;
         shop.hears_order(placed(unseen, Some(early), &[(red, 5)])).await;
         assert_eq!(
             shop.rated(product).await.1,
@@ -281,7 +281,7 @@ async fn whose_account_is_gone_is_forgotten_and_the_books_stay() {
         shop.hears_order(placed(Id::new(), Some(user), &[(red, 3)])).await;
         assert_eq!(shop.rated(lamp.id).await.1, 5);
         assert_eq!(shop.number("SELECT COUNT(*) FROM purchases WHERE user_id IS NOT NULL").await, 0);
-        shop.hears_order(OrderEvent::Cancelled { order_id: order, reason: None }).await;
+        shop.hears_order(OrderEvent::Cancelled { order_id: order }).await;
         assert_eq!((shop.rated(lamp.id).await.1, shop.shown(review.id).await.verified), (3, true));
         shop.sound().await;
     }

@@ -98,6 +98,10 @@ impl Stream {
         let rows =
             self.service.db.read(move |conn| store::journal::between(conn, after, reach.head, kinds.as_deref(), BATCH));
         let rows = rows.await?;
+        // What was purged meanwhile is not among them.
+        if let Err(reset) = self.place(self.service.db.read(store::journal::reach).await?) {
+            return Ok(Some(reset));
+        }
         let whole = (rows.len() as i64) < BATCH;
         self.after = rows.last().filter(|_| !whole).map_or(reach.head, |row| row.position);
         self.read.extend(rows);

@@ -120,7 +120,9 @@ async fn position(stream: &Stream, there: Option<&Info>, group: &Group) -> Resul
             "the stream or its consumer was lost: the stream is heard from its beginning"
         );
     }
-    Ok(if is_known { after } else { 0 })
+    // What was acknowledged to this consumer is kept. Where it stands behind `after`, that is of a stream before this one.
+    let floor = there.map_or(0, |info| info.ack_floor.stream_sequence);
+    Ok(if is_known { after.min(floor) } else { 0 })
 }
 
 impl Listening {

@@ -237,7 +237,7 @@ fn write_down(tx: &mut Conn, held: Held, wish: &Wish, said: &Said, terms: Terms)
     match wish {
         Wish::Cancel { reason } => {
             (status, cancel_reason) = (Status::Cancelled, reason.as_deref());
-            events.push(OrderEvent::Cancelled { order_id: order.id, reason: reason.clone() });
+            events.push(OrderEvent::Cancelled { order_id: order.id });
         }
         Wish::Ship { shipment, parcel } => {
             fulfilment = FulfilmentStatus::Fulfilled;
