@@ -119,7 +119,7 @@ async fn a_domain_moves_out_as_the_page_says() {
     let told = String::from_utf8_lossy(&done.stdout).into_owned();
     assert!(done.status.success(), "{told}\n{}", String::from_utf8_lossy(&done.stderr));
     assert!(ended.is_some_and(|status| status.success()), "the shop stopped in order");
-    assert_eq!(told.rsplit_once("module ").expect("a table").1.matches("ready").count(), 4, "{told}");
+    assert_eq!(told.rsplit_once("module ").expect("a table").1.matches("ready").count(), 5, "{told}");
 
     shop.url = format!("http://{gateway}");
     let actor = shop.anonymous();
