@@ -32,9 +32,7 @@ async fn every_event_is_handled_once_and_in_order_whoever_is_killed() {
     let (count, kills) = (wanted("CLEAVE_EVENTS_COUNT", 10_000), wanted("CLEAVE_EVENTS_KILLS", 3));
     let mut chance = Chance(wanted("CLEAVE_EVENTS_SEED", 1) as u64);
     let stand = Stand::start();
-    // Leases as short as they may be: a killed process's are taken over when they end.
-    let env = [("CLEAVE__EVENTS__PACE__LEASE_SECONDS", "2"), ("CLEAVE__USERS__ACCESS_TOKEN_SECONDS", "86400")];
-    let mut shop = shop(stand.broker(), &env);
+    let mut shop = shop(stand.broker(), &[("CLEAVE__USERS__ACCESS_TOKEN_SECONDS", "86400")]);
     let variants = shop.variants(CLERKS, 500, 0).await;
     until_all_is_told(&shop).await;
 

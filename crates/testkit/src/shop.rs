@@ -134,6 +134,8 @@ impl Shop {
             // Every actor has the same address here; the limit has a test of its own.
             ("CLEAVE__HTTP__TRIES_PER_MINUTE", "0".to_owned()),
             ("CLEAVE__PAYMENTS__PROVIDERS", "manual,test".to_owned()),
+            // What a killed process leased is waited for.
+            ("CLEAVE__EVENTS__PACE__LEASE_SECONDS", "2".to_owned()),
             ("CLEAVE__LOG__FILTER", env::var("CLEAVE_TEST_LOG").unwrap_or_else(|_| "warn".to_owned())),
         ];
         let elsewhere = options.cluster;
