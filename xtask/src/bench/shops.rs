@@ -225,6 +225,6 @@ mod tests {
     #[test]
     fn no_two_shops_share_a_database() {
         let names = databases();
-        assert_eq!(names.iter().collect::<std::collections::BTreeSet<_>>().len(), 9);
+        assert_eq!(names.iter().collect::<std::collections::BTreeSet<_>>().len(), 12);
     }
 }

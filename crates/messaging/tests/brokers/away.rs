@@ -1,6 +1,6 @@
 //! A server that goes away and comes back, whichever broker it is.
-use crate::place::{PATIENCE, Place, events, firsts, group, hear, same_order};
-use messaging::{Broker, BrokerError, Envelope, Group, Subscription};
+use crate::place::{PATIENCE, Place, events, firsts, group, hear, hear_on, same_order};
+use messaging::{Broker, BrokerError, Group, Subscription};
 use std::{
     future::Future,
     sync::Arc,
@@ -36,14 +36,9 @@ pub(crate) async fn comes_and_goes(place: Place, mut server: impl Server) {
     assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
     server.comes_back();
     in_time("publish", || broker.publish(&sent[10..])).await;
-    let rest = heard_again(&broker, came.position, sent.len() - 10).await;
-    came.events.extend(rest);
+    let mut subscription = subscribed(&broker, group("stock", came.position)).await;
+    hear_on(&mut *subscription, &mut came, sent.len(), true).await;
     same_order(firsts(&came.events), &sent);
-}
-
-async fn heard_again(broker: &Arc<dyn Broker>, after: Option<u64>, count: usize) -> Vec<Envelope> {
-    let mut subscription = subscribed(broker, group("stock", after)).await;
-    hear(&mut *subscription, count, true).await.events
 }
 
 /// Soon enough, and it says why.

@@ -99,7 +99,14 @@ pub(crate) struct Came {
 
 /// Hears until this many different events came; acknowledges what it hears, when told to.
 pub(crate) async fn hear(subscription: &mut dyn Subscription, count: usize, acknowledges: bool) -> Came {
-    let (mut came, began) = (Came::default(), Instant::now());
+    let mut came = Came::default();
+    hear_on(subscription, &mut came, count, acknowledges).await;
+    came
+}
+
+/// Until this many different events came, with those that came before.
+pub(crate) async fn hear_on(subscription: &mut dyn Subscription, came: &mut Came, count: usize, acknowledges: bool) {
+    let began = Instant::now();
     while firsts(&came.events).len() < count {
         assert!(began.elapsed() < PATIENCE, "{} of {count} came", came.events.len());
         let most = count - firsts(&came.events).len();
@@ -113,7 +120,6 @@ pub(crate) async fn hear(subscription: &mut dyn Subscription, count: usize, ackn
             subscription.acknowledge().await.expect("the broker is there");
         }
     }
-    came
 }
 
 /// As an inbox keeps them: by their ids, each once.
