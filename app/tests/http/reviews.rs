@@ -49,7 +49,10 @@ async fn a_review_is_seen_once_staff_has_published_it() {
     for stranger in [&anyone, &other] {
         stranger.get(&one).send().await.problem(404, "not_found");
     }
-    assert_eq!(author.get(&one).send().await.expect(200).json(), new.json());
+    let shown = author.get(&one).send().await.expect(200);
+    assert_eq!(shown.json(), new.json());
+    let tag = shown.header("etag").expect("a tag").to_owned();
+    author.get(&one).header("if-none-match", tag).send().await.expect(304);
     assert_eq!(anyone.get(&path).send().await.expect(200).at("/items"), json!([]));
     assert_eq!(rating(&product).await, Value::Null);
     let staff = shop().staff().await;

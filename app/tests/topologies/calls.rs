@@ -55,7 +55,7 @@ async fn no_operation_makes_more_remote_calls_than_the_table_says() {
     let import = async || admin.request(reqwest::Method::POST, "/v1/imports").body("text/csv", file());
     meter.measure("POST /v1/imports", import).await;
     meter.measure("GET /v1/exports/products", async || admin.get("/v1/exports/products?currency=EUR")).await;
-    let table = held_against(TABLE, &meter.found, &[]);
+    let table = held_against(TABLE, &meter.found, &["GET /v1/events/stream"]);
     table.unwrap_or_else(|wrong| panic!("app/tests/topologies/remote-calls.txt:\n{wrong}"));
     let limits = [
         ("GET /v1/storefront/products/{slug}", 2),

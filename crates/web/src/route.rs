@@ -139,7 +139,9 @@ impl Route {
     #[must_use]
     pub fn keyed(mut self) -> Self {
         self.keyed = true;
-        self.fails(&[Code::InvalidHeader, Code::IdempotencyKeyReused])
+        // Without a body no key can come with another one.
+        let reused = self.takes.is_some().then_some(Code::IdempotencyKeyReused);
+        self.fails(&[Code::InvalidHeader]).fails(reused.as_slice())
     }
     /// Limited to so many a minute and client: whoever asks tries credentials.
     #[must_use]

@@ -39,6 +39,7 @@ async fn targets(pair: &mut Pair, people: &People, owner: &Who, number: usize) -
         ("/users/{id}", people.user.clone()),
         ("/sessions/{id}", nothing("sess")),
         ("/imports/{id}", import),
+        ("/reviews/{id}", nothing("rev")),
         ("/webhook-endpoints/{id}", nothing("whep")),
         ("/webhook-deliveries/{id}", nothing("whdl")),
         ("/notices/{id}", nothing("notice")),

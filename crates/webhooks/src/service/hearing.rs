@@ -6,7 +6,7 @@ use crate::{
     store::{self, deliveries::New},
 };
 use database::{Conn, outbox};
-use kernel::{EventKind, Time, Trace};
+use kernel::{EventKind, Time};
 use messaging::{Envelope, Heard, Listener, NotHandled};
 use serde_json::Value;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ pub(super) fn hear(tx: &mut Conn, envelope: &Envelope, now: Time) -> Result<(), 
         store::deliveries::insert(tx, &new, &to)?;
     }
     if NOTICED.contains(&envelope.kind.as_str()) {
-        let moment = Moment { now, trace: trace(&envelope.traceparent) };
+        let moment = Moment { now, trace: envelope.trace() };
         notice(tx, &envelope.kind, &envelope.subject, &envelope.data, moment)?;
     }
     Ok(())
@@ -50,10 +50,4 @@ pub(super) fn notice(tx: &mut Conn, about: &str, subject: &str, data: &Value, at
     let Some(notice_id) = store::notices::open(tx, about, subject, data, at.now)? else { return Ok(()) };
     let opened = WebhookEvent::NoticeOpened { notice_id, about: about.to_owned(), subject: subject.to_owned() };
     outbox::publish(tx, &[opened], at.now, at.trace)
-}
-
-/// The trace of a W3C `traceparent`.
-fn trace(traceparent: &str) -> Trace {
-    let id = traceparent.split('-').nth(1).and_then(|id| u128::from_str_radix(id, 16).ok());
-    Trace(id.unwrap_or_default())
 }
