@@ -1,5 +1,5 @@
 //! What `cleave audit` says of a shop, and that no shop of a test ends without it.
-use crate::{Shop, Topology};
+use crate::{Domain, Shop, Topology};
 use serde_json::Value;
 use std::{
     process::{Command, Output},
@@ -21,6 +21,10 @@ impl Shop {
     pub async fn settled(&self) {
         let asked = Instant::now();
         loop {
+            if asked.elapsed() <= SETTLES && !self.all_is_told() {
+                tokio::time::sleep(Duration::from_millis(50)).await; // the next look
+                continue;
+            }
             let commands = self.fleet.commands(&["audit", "--json", "--at-rest"]);
             let looked = tokio::task::spawn_blocking(move || looked(commands)).await.expect("it does not panic");
             match looked {
@@ -32,6 +36,12 @@ impl Shop {
                 Ok(_) | Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
             }
         }
+    }
+    /// Whether nothing waits in outboxes and inboxes: asked before an audit, which is dearer.
+    fn all_is_told(&self) -> bool {
+        const WAITS: &str = "SELECT (SELECT count(*) FROM outbox WHERE published_at IS NULL) + \
+             (SELECT count(*) FROM inbox WHERE handled_at IS NULL AND dead_at IS NULL) AS number";
+        Domain::ALL.iter().all(|domain| self.number(domain.name(), WAITS) == 0)
     }
     /// For a shop whose data a test has spoilt, or whose end is no shop any more.
     pub fn ends_unaudited(&mut self, why: &'static str) {
