@@ -43,7 +43,7 @@ pub(super) async fn attach(wiring: &Wiring<'_>, parties: Vec<Party>, modules: &m
         let name = found.name;
         let relay =
             Relay::new(name, db.clone(), &kinds, Arc::clone(&broker), Arc::clone(&wiring.clock), &settings.pace);
-        found.workers.push(telling(&db, relay));
+        found.workers.extend(telling(&db, relay));
         if !listener.kinds().is_empty() {
             let consumer = Consumer::new(
                 name,
@@ -75,12 +75,14 @@ async fn broker(wiring: &Wiring<'_>, parties: &[Party]) -> Result<Arc<dyn Broker
     opened.map_err(|error| error.to_string())
 }
 
-fn telling(db: &Database, relay: Relay) -> Worker {
+fn telling(db: &Database, relay: Relay) -> [Worker; 2] {
     let relay = Arc::new(relay);
-    Worker::new("events-relay", LOOK, &relay, |relay| async move { relay.turn().await })
+    let measures = Worker::new("events-measure", LOOK, &relay, |relay| async move { relay.measure().await });
+    let tells = Worker::new("events-relay", LOOK, &relay, |relay| async move { relay.turn().await })
         .woken_by(db.told())
         .dropped_at_stop()
-        .ending(&relay, |relay| async move { relay.end().await })
+        .ending(&relay, |relay| async move { relay.end().await });
+    [tells, measures]
 }
 
 fn hearing(consumer: Consumer) -> [Worker; 2] {

@@ -96,9 +96,5 @@ pub(crate) async fn measured(shop: &Shop, name: &str) -> f64 {
 /// Everything was told, and handled by whoever heard it.
 pub(crate) async fn until_all_is_told(shop: &Shop) {
     // A process that was killed while it held leases is waited for, and a consumer of Kafka that is new to its group.
-    until_within("all is told and handled", Duration::from_secs(120), async || {
-        let waits = measured(shop, "cleave_outbox_events").await + measured(shop, "cleave_inbox_events").await;
-        (waits == 0.0).then_some(())
-    })
-    .await;
+    until_within("all is told and handled", Duration::from_secs(120), async || shop.all_is_told().then_some(())).await;
 }

@@ -23,7 +23,6 @@ const BATCH: i64 = 256;
 /// So many subjects refused one after another are no matter of subjects.
 const IN_A_ROW: usize = 4;
 const SAY_AGAIN: Duration = Duration::from_millis(500);
-const MEASURE_AGAIN: Duration = Duration::from_millis(500);
 /// A broker that keeps us waiting longer is taken for away.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -37,7 +36,6 @@ pub struct Relay {
     partitions: Partitions,
     failures: Mutex<u32>,
     said: Mutex<Option<Instant>>,
-    measured: Mutex<Option<Instant>>,
     /// The last event of an unknown kind that operators were told of.
     stranger: Mutex<Option<Uuid>>,
     meter: Meter,
@@ -77,8 +75,8 @@ impl Relay {
         };
         let kinds = kinds.iter().filter(|kind| kind.domain == domain).map(|kind| (kind.name, *kind)).collect();
         let partitions = Partitions::new(pace.lease());
-        let (failures, said, measured, stranger) = Default::default();
-        Self { domain, db, kinds, broker, clock, partitions, failures, said, measured, stranger, meter }
+        let (failures, said, stranger) = Default::default();
+        Self { domain, db, kinds, broker, clock, partitions, failures, said, stranger, meter }
     }
 
     /// Tells until nothing is left. Safe to drop at any moment: what was not written down is told again.
@@ -91,11 +89,9 @@ impl Relay {
                 self.partitions.release(&self.db).await;
                 let pause = self.pause();
                 tracing::warn!(domain = self.domain, %error, ?pause, "events wait");
-                self.measure().await;
                 tokio::time::sleep(pause).await; // the back-off: whoever wakes us meanwhile is heard after it
             }
         }
-        self.measure().await;
     }
 
     /// The partitions that were this process's at its last look.
@@ -201,11 +197,8 @@ impl Relay {
         Some((event.position, event.subject, envelope(self.domain, kind, event)))
     }
 
-    async fn measure(&self) {
-        if lock(&self.measured).is_some_and(|measured| measured.elapsed() < MEASURE_AGAIN) {
-            return;
-        }
-        *lock(&self.measured) = Some(Instant::now());
+    /// How much waits, and since when: apart from telling, which may hang for as long as a broker does.
+    pub async fn measure(&self) {
         let names = self.names();
         let look = move |conn: &mut database::Conn| Ok((outbox::waiting(conn)?, outbox::stranger(conn, &names)?));
         let looked: Result<_, database::Error> = self.db.read(look).await;

@@ -37,8 +37,9 @@ impl Shop {
             }
         }
     }
-    /// Whether nothing waits in outboxes and inboxes: asked before an audit, which is dearer.
-    fn all_is_told(&self) -> bool {
+    /// Whether nothing waits in outboxes and inboxes: what a broker has in its hands is in
+    /// neither.
+    pub fn all_is_told(&self) -> bool {
         const WAITS: &str = "SELECT (SELECT count(*) FROM outbox WHERE published_at IS NULL) + \
              (SELECT count(*) FROM inbox WHERE handled_at IS NULL AND dead_at IS NULL) AS number";
         Domain::ALL.iter().all(|domain| self.number(domain.name(), WAITS) == 0)
