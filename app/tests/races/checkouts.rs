@@ -40,7 +40,9 @@ async fn ended(shop: &Shop, goods: &Goods, cart: &Cart, order: &str) -> Answer {
     .await;
     assert_eq!(ended.number("/payment/captured/amount"), ended.number("/payment/refunded/amount"));
     let stock = if ended.text("/status") == "placed" { (10, 3, 7) } else { (10, 0, 10) };
-    assert_eq!(shop.stock(&goods.variant).await, stock, "{}", ended.json());
+    // What a hold past its time kept comes back with the next sweep, which may be later than the order's end.
+    let back = async || (shop.stock(&goods.variant).await == stock).then_some(());
+    until(&format!("{stock:?} of {}", ended.json()), back).await;
     ended
 }
 

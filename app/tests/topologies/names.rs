@@ -4,7 +4,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// Members whose texts are made up: credentials, keys, cursors.
-const SECRETS: &[&str] = &["access_token", "refresh_token", "token", "next", "kid", "x"];
+const SECRETS: &[&str] = &["access_token", "refresh_token", "token", "next", "kid", "x", "secret", "traceparent"];
 
 #[derive(Default)]
 pub(crate) struct Names {
@@ -72,6 +72,8 @@ impl Names {
                         let named = self.name(&name, text);
                         (name, named.into())
                     }
+                    // How long it took.
+                    None if name == "latency_ms" => (name, "milliseconds".into()),
                     _ => {
                         let value = self.document(value);
                         (name, value)

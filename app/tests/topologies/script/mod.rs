@@ -1,6 +1,7 @@
 //! What both shops are asked, in order: every operation's good answer, and every answer that it documents.
 pub(crate) mod buying;
 pub(crate) mod catalogue;
+pub(crate) mod hearing;
 pub(crate) mod odd;
 pub(crate) mod people;
 pub(crate) mod walk;

@@ -9,7 +9,7 @@ use testkit::{
 };
 
 /// All but the stream of events: it does not end, so there is no whole answer to compare.
-fn operations() -> Vec<Operation> {
+pub(crate) fn operations() -> Vec<Operation> {
     let all = testkit::document::operations().into_iter();
     all.filter(|operation| operation.path != "/v1/events/stream").collect()
 }
@@ -121,9 +121,10 @@ pub(crate) async fn nonsense(pair: &mut Pair, people: &People) {
         if path != operation.path {
             let gone =
                 operation.path.replace("{product}", "none").replace("{slug}", "none").replace("{provider}", "none");
-            let kinds = ["var", "order", "cart", "user", "addr", "sess", "imp"];
-            let nouns = ["variants", "orders", "carts", "users", "addresses", "sessions", "imports"];
-            let gone = nouns.iter().zip(kinds).fold(gone, |path, (noun, kind)| {
+            let kinds = ["var", "order", "cart", "user", "addr", "sess", "imp", "rev", "whep", "whdl", "notice"];
+            let nouns = "variants orders carts users addresses sessions imports reviews webhook-endpoints \
+                         webhook-deliveries notices";
+            let gone = nouns.split(' ').zip(kinds).fold(gone, |path, (noun, kind)| {
                 path.replace(&format!("/{noun}/{{id}}"), &format!("/{noun}/{}", nothing(kind)))
             });
             let gone = gone.replace("{line}", &nothing("line"));
