@@ -3,9 +3,17 @@ use crate::{Backend, Shop};
 use diesel::{
     Connection, PgConnection, QueryableByName, RunQueryDsl, SqliteConnection,
     connection::SimpleConnection,
+    pg::Pg,
     sql_query,
     sql_types::{BigInt, Text},
+    sqlite::Sqlite,
 };
+use std::{cell::RefCell, collections::HashMap};
+
+thread_local! {
+    /// A connection a database, for who looks many times a second: to open one is a process of the server.
+    static LOOKERS: RefCell<HashMap<String, PgConnection>> = RefCell::default();
+}
 
 #[derive(QueryableByName)]
 struct Number {
@@ -41,38 +49,40 @@ impl Shop {
 
     /// What `sql` answers in the database of `domain`: one row with the column `number`.
     pub fn number(&self, domain: &str, sql: &str) -> i64 {
-        let row: Number = match self.backend {
-            Backend::Sqlite => {
-                let file = self.data_dir_of(domain).join(format!("{domain}.db")).display().to_string();
-                let mut conn = SqliteConnection::establish(&file).expect("the domain has a file of its own");
-                conn.batch_execute("PRAGMA busy_timeout = 5000").expect("SQLite answers");
-                sql_query(sql).get_result(&mut conn).expect("a number")
-            }
-            Backend::Postgres => {
-                let mut conn = self.superuser(domain);
-                conn.batch_execute(&format!("SET search_path TO {domain}")).expect("a schema");
-                sql_query(sql).get_result(&mut conn).expect("a number")
-            }
-        };
-        row.number
+        self.rows::<Number>(domain, sql).first().expect("a row").number
     }
 
     /// What `sql` answers in the database of `domain`: the column `name`, a text, of each row.
     pub fn texts(&self, domain: &str, sql: &str) -> Vec<String> {
-        let rows: Vec<Name> = match self.backend {
+        self.rows(domain, sql).into_iter().map(|Name { name }| name).collect()
+    }
+
+    fn rows<R: QueryableByName<Sqlite> + QueryableByName<Pg> + 'static>(&self, domain: &str, sql: &str) -> Vec<R> {
+        match self.backend {
             Backend::Sqlite => {
                 let file = self.data_dir_of(domain).join(format!("{domain}.db")).display().to_string();
                 let mut conn = SqliteConnection::establish(&file).expect("the domain has a file of its own");
                 conn.batch_execute("PRAGMA busy_timeout = 5000").expect("SQLite answers");
-                sql_query(sql).load(&mut conn).expect("texts")
+                sql_query(sql).load(&mut conn).expect("its rows")
             }
             Backend::Postgres => {
-                let mut conn = self.superuser(domain);
-                conn.batch_execute(&format!("SET search_path TO {domain}")).expect("a schema");
-                sql_query(sql).load(&mut conn).expect("texts")
+                let url = self.database_of(domain).expect("on PostgreSQL");
+                let ask = |conn: &mut PgConnection| {
+                    conn.batch_execute(&format!("SET search_path TO {domain}"))?;
+                    sql_query(sql).load(conn)
+                };
+                let kept = LOOKERS.with_borrow_mut(|all| all.remove(url));
+                // The server may have been torn down since.
+                let answered = kept.and_then(|mut conn| ask(&mut conn).ok().map(|rows| (conn, rows)));
+                let (conn, rows) = answered.unwrap_or_else(|| {
+                    let mut conn = self.superuser(domain);
+                    let rows = ask(&mut conn).expect("its rows");
+                    (conn, rows)
+                });
+                LOOKERS.with_borrow_mut(|all| all.insert(url.to_owned(), conn));
+                rows
             }
-        };
-        rows.into_iter().map(|Name { name }| name).collect()
+        }
     }
 
     /// PostgreSQL, where the shop has one database: runs `sql` with the rights of `domain`.

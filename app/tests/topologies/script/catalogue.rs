@@ -98,6 +98,8 @@ async fn reviews(pair: &mut Pair, product: &str, [anyone, customer, clerk]: [&Wh
     let none = pair.send(customer.post("/v1/products/two/reviews", json!({ "mark": 1 }))).await.expect(201).text("/id");
     pair.send(customer.delete(&format!("/v1/reviews/{none}"))).await.expect(204);
     pair.send(customer.delete(&format!("/v1/reviews/{none}"))).await.problem(404, "not_found");
+    let verdict = clerk.post(&format!("/v1/reviews/{none}/moderation"), json!({ "status": "published" }));
+    pair.send(verdict).await.problem(404, "not_found");
 }
 
 async fn lists(pair: &mut Pair, anyone: &Who) {

@@ -55,6 +55,7 @@ async fn leaves(pair: &mut Pair, admin: &Who, endpoint: &str) {
     pair.send(admin.delete(endpoint).header("if-match", "\"1-0\"")).await.problem(412, "version_mismatch");
     pair.send(admin.delete(endpoint)).await.expect(204);
     pair.send(admin.delete(endpoint)).await.problem(404, "not_found");
+    pair.send(admin.patch(endpoint, json!({ "paused": false }))).await.problem(404, "not_found");
 }
 
 async fn notices(pair: &mut Pair, People { clerk, customer, .. }: &People) {
