@@ -186,6 +186,8 @@ impl Settings {
                 self.http.request_seconds
             ));
         }
+        #[cfg(feature = "products")]
+        problems.extend(self.products.ready.problems("products.ready"));
         for (module, placed) in self.modules.domains() {
             if let Err(bad) = self.location(module.as_str(), placed) {
                 problems.push(format!("modules.{module}.database: {bad}"));

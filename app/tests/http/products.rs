@@ -239,6 +239,34 @@ async fn a_product_is_not_sent_twice() {
 }
 
 #[tokio::test]
+async fn a_list_is_not_sent_twice_until_something_in_it_changes() {
+    let title = unique("Listed").replace('-', "");
+    let product = json!({ "title": title, "slug": unique("listed"), "status": "active", "variants": [{ "stock": 5 }] });
+    let made = made(shop(), product).await;
+    let list = format!("/v1/products?q={title}");
+    let (anonymous, staff) = (shop().anonymous(), shop().staff().await);
+    for who in [&anonymous, &staff] {
+        let tag = who.get(&list).send().await.expect(200).header("etag").unwrap().to_owned();
+        who.get(&list).header("if-none-match", &tag).send().await.expect(304);
+    }
+    let seen = async |pointer: &str| anonymous.get(&list).send().await.expect(200).at(pointer);
+    let stock = format!("/v1/variants/{}/stock", made.text("/variants/0/id"));
+    staff.put(&stock, json!({ "on_hand": 3 })).send().await.expect(200);
+    assert_eq!(seen("/items/0/variants/0/available").await, 3);
+    let path = format!("/v1/products/{}", made.text("/id"));
+    staff.patch(&path, json!({ "description": "<p>new</p>" })).send().await.expect(200);
+    assert_eq!(seen("/items/0/description").await, "<p>new</p>");
+    let variants = format!("{path}/variants");
+    staff.patch(&path, json!({ "status": "draft" })).send().await.expect(200);
+    assert_eq!(seen("/items").await, json!([]));
+    staff.patch(&path, json!({ "status": "active" })).send().await.expect(200);
+    assert_eq!(seen("/items/0/id").await, made.text("/id"));
+    staff.post(&variants, json!({})).send().await.problem(409, "options_taken");
+    staff.delete(&path).send().await.expect(204);
+    assert_eq!(seen("/items").await, json!([]));
+}
+
+#[tokio::test]
 async fn stock_that_moves_makes_a_new_answer_of_the_same_version() {
     let made = made(shop(), lamp()).await;
     let path = format!("/v1/products/{}", made.text("/id"));

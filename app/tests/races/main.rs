@@ -6,6 +6,7 @@ mod idempotency;
 mod model;
 mod orders;
 mod payments;
+mod ready;
 mod stock;
 mod twins;
 mod zz_books;

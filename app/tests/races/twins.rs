@@ -10,7 +10,20 @@ use testkit::{Backend, Cart, Options, Shop, Topology, pay, until};
 use tokio::{sync::Barrier, task::JoinSet};
 
 /// Ends with its test.
-struct Twin(Child);
+pub(crate) struct Twin(Child);
+impl Twin {
+    /// Serves what `module`'s process of `shop` serves, and where: it answers.
+    pub(crate) async fn of(shop: &Shop, module: &str, env: &[(&str, &str)]) -> (Self, String) {
+        let mut command = shop.another(module);
+        let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port");
+        command.env("CLEAVE__HTTP__LISTEN", port.to_string()).env("CLEAVE__DATA_DIR", shop.scratch("twin"));
+        command.envs(env.iter().copied());
+        let twin = Self(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts"));
+        let url = format!("http://{port}");
+        until("the twin answers", async || reqwest::get(&url).await.is_ok().then_some(())).await;
+        (twin, url)
+    }
+}
 impl Drop for Twin {
     fn drop(&mut self) {
         let _ = self.0.kill();
@@ -39,14 +52,7 @@ async fn is_ended_by_its_twin(topology: Topology) {
     let lease = ("CLEAVE__CHECKOUT__LEASE_SECONDS".to_owned(), "4".to_owned());
     let options = Options { env: vec![lease], topology: Some(topology), ..Options::default() };
     let shop = Shop::start(env!("CARGO_BIN_EXE_cleave"), options);
-    let mut command = shop.another("orders");
-    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port");
-    command.env("CLEAVE__HTTP__LISTEN", port.to_string()).env("CLEAVE__DATA_DIR", shop.scratch("twin"));
-    command.env("CLEAVE_CRASH_AT", DIES_AT);
-    let mut twin = Twin(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts"));
-    let twins = format!("http://{port}");
-    until("the twin answers", async || reqwest::get(format!("{twins}/v1/orders")).await.is_ok().then_some(())).await;
-
+    let (mut twin, twins) = Twin::of(&shop, "orders", &[("CLEAVE_CRASH_AT", DIES_AT)]).await;
     let goods = shop.goods(500, 1000).await;
     let mut carts = Vec::new();
     for _ in 0..100 {

@@ -33,9 +33,9 @@ impl fmt::Display for Cost {
     }
 }
 
-/// A shop in which nobody else is at work.
+/// A shop in which nobody else is at work, and nothing is ready.
 fn quiet() -> Shop {
-    let env = [("CLEAVE__PRODUCTS__SWEEP_SECONDS", "3600")];
+    let env = [("CLEAVE__PRODUCTS__SWEEP_SECONDS", "3600"), ("CLEAVE__PRODUCTS__READY__MIB", "0")];
     let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     Shop::start(env!("CARGO_BIN_EXE_cleave"), Options { env, ..Options::default() })
 }

@@ -272,6 +272,8 @@ fn header(names: &mut Names, name: &str, value: &str, answer: &Answer) -> String
         // Its hash is of a body with ids in it.
         "etag" => match value.trim_matches('"').split_once('-') {
             Some((version, hash)) => format!("\"{version}-{}\"", names.name("tag", hash)),
+            // Of what has no version of its own.
+            None if value.len() == 18 => names.name("tag", value),
             None => value.to_owned(),
         },
         // The rest of a minute.

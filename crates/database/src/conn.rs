@@ -9,6 +9,7 @@ use crate::{
     error::{Names, Trouble},
     meter::uncounted,
     rows::{AnyRow, Cursor, Notes, Rows},
+    touched::Touched,
 };
 use diesel::{
     ConnectionResult, QueryResult,
@@ -32,6 +33,8 @@ pub struct Conn {
     failed: bool,
     /// Events were written since [`fresh`](Self::fresh): after the commit somebody may want to tell them.
     pub(crate) told: bool,
+    /// What changed since [`fresh`](Self::fresh).
+    pub(crate) touched: Touched,
 }
 enum Native {
     Sqlite(SqliteConnection),
@@ -42,10 +45,17 @@ use Native::{Postgres as P, Sqlite as S};
 impl Conn {
     pub(crate) fn sqlite(mut conn: SqliteConnection) -> QueryResult<Self> {
         let names = Arc::new(Names::of_sqlite(&mut conn)?);
-        Ok(Self { native: S(conn), names, trouble: None, failed: false, told: false })
+        Ok(Self { native: S(conn), names, trouble: None, failed: false, told: false, touched: Touched::default() })
     }
     pub(crate) fn postgres(conn: PgConnection) -> Self {
-        Self { native: P(conn), names: Arc::default(), trouble: None, failed: false, told: false }
+        Self {
+            native: P(conn),
+            names: Arc::default(),
+            trouble: None,
+            failed: false,
+            told: false,
+            touched: Touched::default(),
+        }
     }
     /// For what only one of them can say: the half of the database at hand runs, under the same rules as any statement.
     /// It neither begins nor ends a transaction.
@@ -127,6 +137,11 @@ impl Conn {
         self.failed = false;
         self.trouble = None;
         self.told = false;
+        self.touched = Touched::default();
+    }
+    /// This thing is shown differently once the unit is kept: ready answers with it in them are let go.
+    pub fn touches(&mut self, thing: &uuid::Uuid) {
+        self.touched.add(*thing);
     }
 }
 

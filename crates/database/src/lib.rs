@@ -27,6 +27,7 @@ pub mod outbox;
 mod provision;
 mod rows;
 pub mod schema;
+mod touched;
 mod types;
 
 pub use backend::Db;
@@ -40,6 +41,7 @@ pub use lock::{DataDirLock, lock_data_dir};
 pub use migrate::{Migrations, migrate, pending};
 pub use now::{Moved, Now};
 pub use provision::{provision, provision_for};
+pub use touched::{News, Touched};
 
 #[doc(hidden)] // what `migrations!` expands to
 pub use diesel_migrations;

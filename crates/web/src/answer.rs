@@ -4,6 +4,7 @@ use actix_web::{
     HttpRequest, HttpResponse,
     http::{StatusCode, header::HeaderMap},
 };
+use bytes::Bytes;
 use kernel::{Code, Page};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -58,12 +59,21 @@ impl Reply {
         let tag = tag(version, &self.body);
         self.header("etag", tag)
     }
-    /// The tag that [`etag`](Self::etag) gave it.
+    /// The tag of what has no version of its own: `"<hash>"`.
+    #[must_use]
+    pub fn hashed(self) -> Self {
+        let tag = format!("\"{}\"", hash(&self.body));
+        self.header("etag", tag)
+    }
+    /// The tag that [`etag`](Self::etag) or [`hashed`](Self::hashed) gave it.
     pub fn tag(&self) -> Option<&str> {
         self.head.headers.iter().find(|(name, _)| name == "etag").map(|(_, tag)| tag.as_str())
     }
     pub fn body(&self) -> &[u8] {
         &self.body
+    }
+    pub(crate) fn into_body(self) -> Bytes {
+        self.body.into()
     }
 
     /// How it is kept: the head's length, the head, the body.
@@ -93,8 +103,10 @@ impl From<Reply> for HttpResponse {
 }
 
 fn tag(version: i64, body: &[u8]) -> String {
-    let hash: String = Sha256::digest(body)[..8].iter().map(|b| format!("{b:02x}")).collect();
-    format!("\"{version}-{hash}\"")
+    format!("\"{version}-{}\"", hash(body))
+}
+fn hash(body: &[u8]) -> String {
+    Sha256::digest(body)[..8].iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// A thing with a version, as it is read and conditionally changed.
@@ -105,12 +117,14 @@ impl Versioned {
     pub fn read(request: &HttpRequest, version: i64, body: &impl Serialize) -> HttpResponse {
         let body = serde_json::to_vec(body).expect("a DTO is plain data");
         let tag = tag(version, &body);
-        let known =
-            listed(request.headers(), "if-none-match").any(|held| held == "*" || held.trim_start_matches("W/") == tag);
-        if known {
+        if Self::is_held(request, &tag) {
             return HttpResponse::NotModified().insert_header(("etag", tag)).finish();
         }
         HttpResponse::Ok().content_type("application/json").insert_header(("etag", tag)).body(body)
+    }
+    /// Whether the client says that it has just this.
+    pub(crate) fn is_held(request: &HttpRequest, tag: &str) -> bool {
+        listed(request.headers(), "if-none-match").any(|held| held == "*" || held.trim_start_matches("W/") == tag)
     }
     /// The version that `If-Match` asks for. `*` and no header ask for none.
     pub fn expected(request: &HttpRequest) -> Result<Option<i64>, Problem> {

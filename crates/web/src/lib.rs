@@ -15,6 +15,7 @@ mod openapi;
 mod post;
 mod problem;
 mod query;
+mod ready;
 mod route;
 
 pub use address::AddressBody;
@@ -29,4 +30,5 @@ pub use openapi::document;
 pub use post::{Keyed, Post};
 pub use problem::Problem;
 pub use query::Query;
+pub use ready::{Fresh, Ready, Settings as ReadySettings};
 pub use route::{Route, Takes, delete, get, patch, plain, post, put, register};

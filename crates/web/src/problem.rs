@@ -8,10 +8,10 @@ use std::{borrow::Cow, fmt, time::Duration};
 
 /// Why a request failed, ready to be shown. The cause of an internal error is logged where it becomes a problem and
 /// never travels in it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Problem(Box<Inner>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Inner {
     code: Code,
     detail: Cow<'static, str>,

@@ -19,6 +19,18 @@ impl Query {
     /// Characters of a cursor: it holds the sort key of a row, a title of the longest kind among them.
     const LONGEST_CURSOR: usize = 4096;
 
+    /// `query`, without its question mark.
+    pub fn read(query: &str) -> Result<Self, Problem> {
+        let pairs: Result<Vec<(String, String)>, _> = serde_urlencoded::from_str(query);
+        let pairs = pairs.map_err(|_| Problem::new(Code::InvalidQuery, "The query cannot be read."))?;
+        let count = pairs.len();
+        let query: HashMap<_, _> = pairs.into_iter().collect();
+        if query.len() == count {
+            Ok(Self(query))
+        } else {
+            Err(Problem::new(Code::InvalidQuery, "A parameter is given twice."))
+        }
+    }
     pub fn text(&mut self, name: &str) -> Result<Option<String>, Problem> {
         self.bounded(name, Self::LONGEST)
     }
@@ -62,18 +74,6 @@ impl FromRequest for Query {
     type Error = Problem;
     type Future = Ready<Result<Self, Problem>>;
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let pairs: Result<Vec<(String, String)>, _> = serde_urlencoded::from_str(request.query_string());
-        ready(match pairs {
-            Ok(pairs) => {
-                let count = pairs.len();
-                let query: HashMap<_, _> = pairs.into_iter().collect();
-                if query.len() == count {
-                    Ok(Self(query))
-                } else {
-                    Err(Problem::new(Code::InvalidQuery, "A parameter is given twice."))
-                }
-            }
-            Err(_) => Err(Problem::new(Code::InvalidQuery, "The query cannot be read.")),
-        })
+        ready(Self::read(request.query_string()))
     }
 }

@@ -53,6 +53,8 @@ pub(crate) async fn script(pair: &mut Pair, People { anyone, customer, clerk, ..
     pair.send(retitle).await.problem(412, "version_mismatch");
     pair.send(clerk.patch(&path, json!({ "slug": "two" }))).await.problem(409, "slug_taken");
     lists(pair, anyone).await;
+    let tag = pair.send(anyone.get("/v1/products?limit=2")).await.expect(200).tag();
+    pair.send(anyone.get("/v1/products?limit=2").header("if-none-match", &tag)).await.expect(304);
     variants(pair, clerk, made.text("/variants/0/id")).await;
 
     let gone = pair.send(clerk.post("/v1/products", lamp("gone", 1))).await.expect(201).text("/id");

@@ -3,8 +3,20 @@
 //! libpq hands over notifications as its socket brings them, and diesel shows no socket to wait for: so the thread looks
 //! at it every few milliseconds. That is a read of a socket, not a question to the server.
 use super::{Inner, postgres::session};
-use crate::{conn::Conn, error::Result, location::quoted, meter::uncounted};
-use diesel::{PgConnection, RunQueryDsl as _, connection::SimpleConnection as _, sql_query, sql_types::Text};
+use crate::{
+    conn::Conn,
+    error::Result,
+    location::quoted,
+    meter::uncounted,
+    touched::{News, Touched},
+};
+use diesel::{
+    PgConnection, QueryResult, RunQueryDsl as _,
+    connection::SimpleConnection as _,
+    dsl::sql,
+    sql_query,
+    sql_types::{Integer, Text},
+};
 use std::{
     sync::Weak,
     thread::JoinHandle,
@@ -18,6 +30,10 @@ const CONNECT_AGAIN: Duration = Duration::from_secs(2);
 fn channel(schema: &str) -> String {
     format!("cleave_told_{schema}")
 }
+/// Where processes say to one another what they changed.
+fn changes(schema: &str) -> String {
+    format!("cleave_touched_{schema}")
+}
 
 /// Begins to hear, once asked to.
 pub(super) fn on(
@@ -28,18 +44,26 @@ pub(super) fn on(
 ) -> Box<dyn FnOnce(Weak<Inner>) -> JoinHandle<()> + Send> {
     Box::new(move |database| {
         super::spawn(name, "hear", move || {
-            let listen = format!("LISTEN {}", quoted(&channel(&schema)));
+            let listen = format!("LISTEN {}; LISTEN {}", quoted(&channel(&schema)), quoted(&changes(&schema)));
             let connect = || {
                 let mut conn = session(&url, &schema, role.as_deref()).ok()?;
-                conn.batch_execute(&listen).ok().map(|()| conn)
+                conn.batch_execute(&listen).ok()?;
+                let pid = diesel::select(sql::<Integer>("pg_backend_pid()")).get_result(&mut conn).ok()?;
+                Some(Ear { conn, pid })
             };
-            hear(&database, connect);
+            hear(&database, &changes(&schema), connect);
         })
     })
 }
 
-fn hear(database: &Weak<Inner>, connect: impl Fn() -> Option<PgConnection>) {
-    let (mut held, mut tried): (Option<PgConnection>, Option<Instant>) = (None, None);
+/// A connection that listens, and what the server calls it.
+struct Ear {
+    conn: PgConnection,
+    pid: i32,
+}
+
+fn hear(database: &Weak<Inner>, changes: &str, connect: impl Fn() -> Option<Ear>) {
+    let (mut held, mut tried): (Option<Ear>, Option<Instant>) = (None, None);
     loop {
         // Until the database is closed.
         let Some(inner) = database.upgrade() else { return };
@@ -52,19 +76,40 @@ fn hear(database: &Weak<Inner>, connect: impl Fn() -> Option<PgConnection>) {
             held = connect();
             // What was said meanwhile, nobody heard.
             inner.told.notify_one();
+            if held.is_some() {
+                inner.keeper.tell(News::Hears);
+            }
         }
-        if let Some(conn) = &mut held {
-            let said: Vec<_> = conn.notifications_iter().collect();
-            if said.iter().any(Result::is_ok) {
-                inner.told.notify_one();
-            }
-            if said.iter().any(Result::is_err) {
-                held = None;
-            }
+        if let Some(ear) = &mut held
+            && turn(&inner, ear, changes).is_err()
+        {
+            held = None;
+            inner.keeper.tell(News::Deaf);
         }
         drop(inner); // or nobody could close it
         std::thread::sleep(LOOK);
     }
+}
+
+/// Takes what others said, and says what changed here.
+fn turn(inner: &Inner, Ear { conn, pid }: &mut Ear, changes: &str) -> QueryResult<()> {
+    let said = conn.notifications_iter().collect::<QueryResult<Vec<_>>>()?;
+    for one in &said {
+        match one.channel == changes {
+            true if one.process_id == *pid => (), // our own words
+            true => inner.keeper.tell(News::Touched(&Touched::read(&one.payload))),
+            false => inner.told.notify_one(),
+        }
+    }
+    let unsaid = inner.keeper.unsaid();
+    if !unsaid.is_empty() {
+        let say = sql_query("SELECT pg_notify($1, $2)").bind::<Text, _>(changes);
+        uncounted(|| say.bind::<Text, _>(unsaid.to_text()).execute(conn)).inspect_err(|_| {
+            // Said once there is a connection again.
+            inner.keeper.unsaid.lock().expect("never poisoned").join(&unsaid);
+        })?;
+    }
+    Ok(())
 }
 
 pub(super) fn say(conn: &mut Conn) -> Result<()> {

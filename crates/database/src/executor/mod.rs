@@ -17,10 +17,11 @@ use crate::{
     error::{Error, Result},
     location::Location,
     meter::Meter,
+    touched::{News, Touched},
 };
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use std::{
-    sync::{Arc, Mutex, RwLock, Weak},
+    sync::{Arc, Mutex, OnceLock, RwLock, Weak},
     thread::JoinHandle,
     time::Instant,
 };
@@ -62,6 +63,7 @@ struct Inner {
     shared: bool,
     /// Somebody wrote events.
     told: Arc<Notify>,
+    keeper: Arc<Keeper>,
     /// Where another connection hears what other processes wrote: on PostgreSQL.
     hear: Mutex<Option<Box<dyn FnOnce(Weak<Inner>) -> JoinHandle<()> + Send>>>,
 }
@@ -76,7 +78,7 @@ impl Database {
     /// Fails when the first connection does; later ones are made again as needed.
     pub fn open(location: &Location, name: &'static str, settings: Settings) -> Result<Self> {
         let (writes, write_queue) = bounded(settings.queue.max(1));
-        let (meter, told) = (Meter::new(name), Arc::new(Notify::new()));
+        let (meter, told, keeper) = (Meter::new(name), Arc::new(Notify::new()), Arc::<Keeper>::default());
         let (mut threads, mut hear) = (Vec::new(), None);
         let reads = match location.clone() {
             Location::Sqlite { file } => {
@@ -84,10 +86,10 @@ impl Database {
                 let mut writer = sqlite::connect(&file, false, &meter)?;
                 sqlite::bound(&mut writer, settings.max_mib)?;
                 crate::copy::refuse_half(&mut writer)?;
-                let queue = Queue::new(write_queue, &meter, &told);
+                let queue = Queue::new(write_queue, &meter, &told, &keeper);
                 for _ in 0..settings.readers.max(1) {
                     let (reader, queue) =
-                        (sqlite::connect(&file, true, &meter)?, Queue::new(read_queue.clone(), &meter, &told));
+                        (sqlite::connect(&file, true, &meter)?, Queue::new(read_queue.clone(), &meter, &told, &keeper));
                     threads.push(spawn(name, "read", move || sqlite::read_each(reader, &queue)));
                 }
                 threads.push(spawn(name, "write", move || sqlite::write_groups(writer, &file, &queue)));
@@ -102,7 +104,7 @@ impl Database {
                 let mut first = Some(first);
                 for _ in 0..settings.threads.max(1) {
                     let (conn, connect) = (first.take(), connect.clone());
-                    let queue = Queue::new(write_queue.clone(), &meter, &told);
+                    let queue = Queue::new(write_queue.clone(), &meter, &told, &keeper);
                     threads.push(spawn(name, "any", move || postgres::serve(conn, &*connect, &queue)));
                 }
                 writes.clone()
@@ -118,6 +120,7 @@ impl Database {
                 meter,
                 shared,
                 told,
+                keeper,
                 hear: Mutex::new(hear),
             }),
             counts: true,
@@ -185,6 +188,12 @@ impl Database {
         Arc::clone(&self.inner.told)
     }
 
+    /// Tells `keeper` what units change, each before it is answered; on PostgreSQL, once it [`hears`](Self::hear), of
+    /// other processes too. It is called on threads of the database and may not block. Only the first one is told.
+    pub fn keep(&self, keeper: impl Fn(News<'_>) + Send + Sync + 'static) {
+        let _ = self.inner.keeper.told.set(Box::new(keeper));
+    }
+
     /// From now on hears of events that other processes wrote; on SQLite there are none.
     pub fn hear(&self) {
         let hear = self.inner.hear.lock().expect("never poisoned").take();
@@ -224,19 +233,50 @@ impl Database {
     }
 }
 
+/// Whoever keeps ready answers, and what other processes are still to be told.
+#[derive(Default)]
+struct Keeper {
+    told: OnceLock<Box<dyn Fn(News<'_>) + Send + Sync>>,
+    /// Of no use where nobody else is: there it is not emptied, and does not grow.
+    unsaid: Mutex<Touched>,
+}
+impl Keeper {
+    fn tell(&self, news: News<'_>) {
+        if let Some(told) = self.told.get() {
+            told(news);
+        }
+    }
+    fn touched(&self, touched: &Touched) {
+        self.tell(News::Touched(touched));
+        self.unsaid.lock().expect("never poisoned").join(touched);
+    }
+    fn unsaid(&self) -> Touched {
+        std::mem::take(&mut *self.unsaid.lock().expect("never poisoned"))
+    }
+}
+
 /// The end of a lane where units are taken.
 struct Queue {
     units: Receiver<Box<dyn Work>>,
     meter: Meter,
     told: Arc<Notify>,
+    keeper: Arc<Keeper>,
 }
 impl Queue {
-    fn new(units: Receiver<Box<dyn Work>>, meter: &Meter, told: &Arc<Notify>) -> Self {
-        Self { units, meter: meter.clone(), told: Arc::clone(told) }
+    fn new(units: Receiver<Box<dyn Work>>, meter: &Meter, told: &Arc<Notify>, keeper: &Arc<Keeper>) -> Self {
+        Self { units, meter: meter.clone(), told: Arc::clone(told), keeper: Arc::clone(keeper) }
     }
-    /// After a unit: wakes whoever tells events. Once too often does no harm.
-    fn tell(&self, conn: Option<&mut Conn>) {
-        if conn.is_some_and(|conn| std::mem::take(&mut conn.told)) {
+    /// After a unit, and before its answer: says what changed, and wakes whoever tells events. Once too often does no
+    /// harm. Of a change that may or may not have been kept nobody knows what it was.
+    fn tell(&self, conn: Option<&mut Conn>, unsure: bool) {
+        if unsure {
+            self.keeper.touched(&Touched::everything());
+        }
+        let Some(conn) = conn else { return };
+        if !conn.touched.is_empty() {
+            self.keeper.touched(&std::mem::take(&mut conn.touched));
+        }
+        if std::mem::take(&mut conn.told) {
             self.told.notify_one();
         }
     }

@@ -72,7 +72,7 @@ pub(super) fn serve(mut held: Option<Conn>, connect: &dyn Fn() -> Result<Conn>, 
             held.take_if(|conn| !conn.alive());
         }
         let fate = run(&mut held, connect, &mut *unit);
-        queue.tell(held.as_mut());
+        queue.tell(held.as_mut(), matches!(fate, Err(Error::Unknown(_))));
         used = Instant::now();
         queue.answer(unit, fate);
     }

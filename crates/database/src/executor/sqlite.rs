@@ -94,13 +94,13 @@ pub(super) fn write_groups(mut conn: Conn, file: &Path, queue: &Queue) {
         let mut group = vec![first];
         group.extend(std::iter::from_fn(|| queue.waiting()).take(BATCH - 1));
         if group.len() > 1 && together(&mut conn, &mut group).is_some() {
-            queue.tell(Some(&mut conn));
+            queue.tell(Some(&mut conn), false);
             group.into_iter().for_each(|unit| queue.answer(unit, Ok(())));
         } else {
             for mut unit in group {
                 let (fate, trouble) = alone(&mut conn, &mut *unit);
                 fullness.note(trouble);
-                queue.tell(Some(&mut conn));
+                queue.tell(Some(&mut conn), matches!(fate, Err(Error::Unknown(_))));
                 queue.answer(unit, fate);
             }
         }

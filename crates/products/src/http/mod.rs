@@ -42,6 +42,7 @@ fn catalogue() -> Vec<Route> {
         get("/v1/products", Nothing, products::list)
             .says("List products: the active ones, or with `products:read` all")
             .gives::<Paged<ProductBody>>(200, "A page")
+            .gives_nothing(304, "What the client has")
             .paged()
             .query("q", "words, each the beginning of a word of the title, a tag, a SKU or a category's name")
             .query("category", "a category's slug; those directly below it are included")

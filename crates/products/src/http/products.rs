@@ -8,12 +8,16 @@ use crate::{
         text,
     },
     service::{Service, Viewer},
-    store::list::{Filter, PriceRange, Sort},
+    store::{
+        CATALOGUE, SOLD,
+        list::{Filter, PriceRange, Sort},
+    },
 };
 use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, web::Data};
 use kernel::{Currency, Minor};
 use std::future::{Ready, ready};
-use web::{Body, Caller, Post, Problem, Query, Reply, Versioned, page};
+use uuid::Uuid;
+use web::{Body, Caller, Fresh, Post, Problem, Query, Reply, Versioned, page};
 
 /// The product that a path names, by id or slug. A text that can be neither names nothing: 404.
 pub(crate) struct ProductPath(pub Named);
@@ -27,13 +31,32 @@ impl FromRequest for ProductPath {
     }
 }
 
-pub(crate) async fn list(service: Data<Service>, caller: Caller, mut query: Query) -> Result<HttpResponse, Problem> {
+pub(crate) async fn list(
+    service: Data<Service>,
+    caller: Caller,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let (viewer, query) = (service.viewer(&caller.call), request.query_string());
+    let key = (viewer == Viewer::Public).then(|| format!("products?{query}"));
+    service.ready.answer(&request, key, || listed(&service, viewer, query)).await
+}
+
+async fn listed(service: &Service, viewer: Viewer, query: &str) -> Result<Fresh, Problem> {
+    let mut query = Query::read(query)?;
     let (limit, cursor, count) = (query.limit()?, query.cursor()?, query.flag("count")?);
-    let filter = filter(&mut query, service.viewer(&caller.call))?;
+    let filter = filter(&mut query, viewer)?;
     query.end()?;
     let after = cursor.map(|cursor| filter.after(&cursor)).transpose()?;
+    let mut shows = vec![CATALOGUE];
+    shows.extend((filter.sort == Sort::BestSelling).then_some(SOLD));
     let products = service.page(filter, after, limit, count).await?;
-    Ok(HttpResponse::Ok().json(page(products, |product| ProductBody::from(&product))))
+    shows.extend(products.items.iter().flat_map(shown_in));
+    Ok(Fresh { reply: Reply::json(200, &page(products, |product| ProductBody::from(&product))).hashed(), shows })
+}
+
+/// What is shown where a product is: itself, and its variants with their stock.
+fn shown_in(product: &Product) -> impl Iterator<Item = Uuid> {
+    std::iter::once(*product.id.uuid()).chain(product.variants.iter().map(|variant| *variant.id.uuid()))
 }
 
 fn filter(query: &mut Query, viewer: Viewer) -> Result<Filter, Problem> {
@@ -95,8 +118,14 @@ pub(crate) async fn show(
     request: HttpRequest,
     path: ProductPath,
 ) -> Result<HttpResponse, Problem> {
-    let product = service.product(service.viewer(&caller.call), path.0).await?;
-    Ok(Versioned::read(&request, product.version, &ProductBody::from(&product)))
+    let viewer = service.viewer(&caller.call);
+    let key = (viewer == Viewer::Public).then(|| format!("products/{}", request.match_info().query("product")));
+    let shown = async || {
+        let product = service.product(viewer, path.0.clone()).await?;
+        let reply = Reply::json(200, &ProductBody::from(&product)).etag(product.version);
+        Ok::<_, Problem>(Fresh { reply, shows: shown_in(&product).collect() })
+    };
+    service.ready.answer(&request, key, shown).await
 }
 
 pub(crate) async fn change(

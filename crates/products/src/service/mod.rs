@@ -17,7 +17,7 @@ use kernel::{Clock, Currency, Time};
 use products_api::{Catalogue, Stock};
 use serde::Deserialize;
 use std::{path::PathBuf, sync::Arc, time::Duration};
-use web::{Module, Tasks, Worker};
+use web::{Module, Ready, ReadySettings, Tasks, Worker};
 
 pub(crate) use categories::NewCategory;
 pub(crate) use products::Viewer;
@@ -38,6 +38,8 @@ pub struct Settings {
     pub low_stock: i64,
     /// What becomes of a review that somebody writes.
     pub reviews: Reviews,
+    /// What everybody is shown alike.
+    pub ready: ReadySettings,
 }
 
 /// What becomes of a review that somebody writes.
@@ -53,7 +55,13 @@ pub enum Reviews {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { currency: Currency::EUR, sweep_seconds: 5, low_stock: 5, reviews: Reviews::default() }
+        Self {
+            currency: Currency::EUR,
+            sweep_seconds: 5,
+            low_stock: 5,
+            reviews: Reviews::default(),
+            ready: ReadySettings::default(),
+        }
     }
 }
 
@@ -70,6 +78,8 @@ pub(crate) struct Service {
     spool: PathBuf,
     /// Imports run here.
     tasks: Tasks,
+    /// What everybody is shown alike.
+    pub(crate) ready: Arc<Ready>,
 }
 
 impl Products {
@@ -81,7 +91,7 @@ impl Products {
         settings: Settings,
         spool: PathBuf,
     ) -> Result<Self, database::Error> {
-        let service = Service { db, clock, settings, spool, tasks: Tasks::here() };
+        let service = Service::new(db, clock, settings, spool);
         service.give_up_imports().await?;
         Ok(Self(Arc::new(service)))
     }
@@ -113,7 +123,7 @@ impl Products {
     }
     /// As it is, for whoever only looks: nothing is written. `db` is migrated.
     pub fn look(db: Database, clock: Arc<dyn Clock>, settings: Settings, spool: PathBuf) -> Self {
-        Self(Arc::new(Service { db, clock, settings, spool, tasks: Tasks::here() }))
+        Self(Arc::new(Service::new(db, clock, settings, spool)))
     }
 }
 
@@ -162,6 +172,10 @@ impl From<Inconsistent> for Error {
 }
 
 impl Service {
+    fn new(db: Database, clock: Arc<dyn Clock>, settings: Settings, spool: PathBuf) -> Self {
+        let ready = Ready::of(&db, settings.ready);
+        Self { db, clock, settings, spool, tasks: Tasks::here(), ready }
+    }
     fn now(&self) -> Time {
         self.clock.now()
     }

@@ -1,5 +1,5 @@
 //! Categories.
-use super::schema::categories;
+use super::{CATALOGUE, schema::categories};
 use crate::domain::product::Category;
 use database::{Conn, Result};
 use diesel::prelude::*;
@@ -50,6 +50,7 @@ pub(crate) fn insert(
 ) -> Result<bool> {
     let row =
         (categories::id.eq(id), categories::slug.eq(slug), categories::name.eq(name), categories::parent_id.eq(parent));
+    tx.touches(&CATALOGUE);
     let new = diesel::insert_into(categories::table).values(row).on_conflict(categories::slug).do_nothing();
     Ok(new.execute(tx)? == 1)
 }

@@ -20,6 +20,12 @@ use database::{Error, Result};
 use diesel::result::Error as Diesel;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
+use uuid::Uuid;
+
+/// What a list shows beside its items: which products there are, what they are found by, and in what order they stand.
+pub(crate) const CATALOGUE: Uuid = Uuid::from_u128(1);
+/// In what order products stand by how often they were bought.
+pub(crate) const SOLD: Uuid = Uuid::from_u128(2);
 
 /// What lies in a JSON column; something else there is an error of its row.
 fn from_json<T: DeserializeOwned>(value: Value) -> Result<T> {

@@ -2,7 +2,10 @@
 //! of a buyer.
 //!
 //! Locks are taken in one order: a customer, reviews in the order of their products, products in the order of their ids.
-use super::schema::{heard_orders, products, purchases, reviews, variants};
+use super::{
+    SOLD,
+    schema::{heard_orders, products, purchases, reviews, variants},
+};
 use database::{Conn, Result, chunks};
 use diesel::{dsl::exists, prelude::*};
 use kernel::Time;
@@ -79,6 +82,7 @@ pub(crate) fn delete(tx: &mut Conn, order: OrderId) -> Result<()> {
 
 /// Adds so many pieces, times `sign`, to what was sold of each product.
 pub(crate) fn sell(tx: &mut Conn, pieces: &BTreeMap<ProductId, i64>, sign: i64) -> Result<()> {
+    tx.touches(&SOLD);
     for (product, quantity) in pieces {
         let product = diesel::update(products::table.find(product));
         product.set(products::sold.eq(products::sold + quantity * sign)).execute(tx)?;

@@ -123,6 +123,7 @@ pub(crate) fn rate(tx: &mut Conn, product: ProductId, by: Rating) -> Result<()> 
         products::review_count.eq(products::review_count + by.count),
         products::mark_sum.eq(products::mark_sum + by.sum),
     );
+    tx.touches(product.uuid());
     diesel::update(products::table.find(product)).set(rating).execute(tx)?;
     Ok(())
 }

@@ -147,6 +147,7 @@ fn moved<E: From<Error>>(tx: &mut Conn, entry: &Entry<'_>, occasion: Occasion, b
     let row = changed.returning(Row::as_returning()).get_result(tx).optional();
     let Some(row) = row.violates("stock_not_oversold", below)? else { return Ok(None) };
     diesel::insert_into(stock_movements::table).values(entry).execute(tx).map_err(Error::from)?;
+    tx.touches(entry.variant_id.uuid());
     let level = Level::from(row);
     let left = level.available();
     if occasion.is_fall(-entry.on_hand, left) && is_tracked(tx, level.variant)? {
@@ -170,6 +171,7 @@ pub(crate) fn reserve(tx: &mut Conn, id: ReservationId, lines: &[StockLine], occ
         .text(" AND l.counted AND l.variant_id = stock.variant_id AND stock.on_hand - stock.reserved >= l.quantity")
         .text(" RETURNING stock.variant_id, stock.on_hand - stock.reserved");
     let left: Vec<(VariantId, i64)> = sql.load(tx)?;
+    left.iter().for_each(|(variant, _)| tx.touches(variant.uuid()));
     if !left.is_empty() {
         write_down(tx, &[id], Kind::Reserved, occasion.at)?;
     }
@@ -203,14 +205,15 @@ pub(crate) fn take_out(tx: &mut Conn, id: ReservationId, at: Time) -> Result<()>
     write_down(tx, &[id], Kind::Shipped, at)
 }
 
-/// The rows that these reservations have a part of, in the order of variants.
+/// The rows that these reservations have a part of, in the order of variants: they will be shown differently.
 fn lock(tx: &mut Conn, ids: &[ReservationId]) -> Result<()> {
     let variants = reservation_lines::table
         .filter(reservation_lines::reservation_id.eq_any(ids))
         .filter(reservation_lines::counted)
         .select(reservation_lines::variant_id);
     let rows = stock::table.filter(stock::variant_id.eq_any(variants));
-    rows.order(stock::variant_id).select(stock::variant_id).for_update().load::<VariantId>(tx)?;
+    let variants: Vec<VariantId> = rows.order(stock::variant_id).select(stock::variant_id).for_update().load(tx)?;
+    variants.iter().for_each(|variant| tx.touches(variant.uuid()));
     Ok(())
 }
 

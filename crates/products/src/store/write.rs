@@ -1,5 +1,6 @@
 //! Products as they are written, whatever hangs on them included: many of them in a few statements.
 use super::{
+    CATALOGUE,
     schema::{prices, product_categories, product_prices, products, variants, words},
     stock, to_json,
 };
@@ -90,11 +91,19 @@ struct WordRow {
 /// `false` when another product has the slug; nothing is written then.
 pub(crate) fn insert_row(tx: &mut Conn, product: &Product) -> Result<bool> {
     let new = diesel::insert_into(products::table).values(Row::of(product)).on_conflict(products::slug).do_nothing();
+    shown_anew(tx, product.id);
     Ok(new.execute(tx)? == 1)
+}
+
+/// A product is shown differently from now on, and may stand elsewhere in lists, or in others.
+fn shown_anew(tx: &mut Conn, product: ProductId) {
+    tx.touches(product.uuid());
+    tx.touches(&CATALOGUE);
 }
 
 /// Rows of many products, none of which may exist: `taken` when one does.
 pub(crate) fn insert_rows<E: From<Error>>(tx: &mut Conn, all: &[Product], taken: impl Fn() -> E) -> Result<(), E> {
+    all.iter().for_each(|product| shown_anew(tx, product.id));
     let rows: Vec<_> = all.iter().map(Row::of).collect();
     for rows in chunks(&rows, 12) {
         diesel::insert_into(products::table).values(rows).execute(tx).violates("products_slug", taken())?;
@@ -105,6 +114,7 @@ pub(crate) fn insert_rows<E: From<Error>>(tx: &mut Conn, all: &[Product], taken:
 /// The row of a product in its next version.
 pub(crate) fn update_row<E: From<Error>>(tx: &mut Conn, product: &Product, taken: E) -> Result<(), E> {
     let row = Row::of(product);
+    shown_anew(tx, product.id);
     diesel::update(products::table.find(product.id))
         .set((
             products::slug.eq(row.slug),
@@ -146,6 +156,7 @@ pub(crate) fn insert_variants<E: From<Error>>(
     (kind, at): (Kind, Time),
     taken: impl Fn() -> E,
 ) -> Result<(), E> {
+    new.iter().for_each(|placed| shown_anew(tx, placed.product));
     let row = |Placed { product, position, variant }: &Placed<'_>| (*product, *position as i64, variant.id);
     let rows: Vec<_> = new
         .iter()
@@ -186,7 +197,8 @@ fn insert_prices(tx: &mut Conn, of: &[Placed<'_>]) -> Result<()> {
 
 /// What of existing variants may change: SKU, tracking, prices.
 pub(crate) fn update_variants(tx: &mut Conn, changed: &[Placed<'_>]) -> Result<()> {
-    for Placed { variant, .. } in changed {
+    for Placed { variant, product, .. } in changed {
+        shown_anew(tx, *product);
         diesel::update(variants::table.find(variant.id))
             .set((variants::sku.eq(variant.sku.as_deref()), variants::track_stock.eq(variant.track_stock)))
             .execute(tx)?;
@@ -235,6 +247,7 @@ pub(crate) fn insert_index(tx: &mut Conn, all: &[Index]) -> Result<()> {
 
 /// In place of what was there.
 pub(crate) fn replace_index(tx: &mut Conn, all: &[Index]) -> Result<()> {
+    all.iter().for_each(|index| shown_anew(tx, index.product));
     let ids: Vec<ProductId> = all.iter().map(|of| of.product).collect();
     for ids in chunks(&ids, 1) {
         diesel::delete(words::table.filter(words::product_id.eq_any(ids))).execute(tx)?;
@@ -244,6 +257,7 @@ pub(crate) fn replace_index(tx: &mut Conn, all: &[Index]) -> Result<()> {
 }
 
 pub(crate) fn insert_categories(tx: &mut Conn, product: ProductId, categories: &[CategoryId]) -> Result<()> {
+    shown_anew(tx, product);
     let rows: Vec<_> = categories
         .iter()
         .map(|category| (product_categories::product_id.eq(product), product_categories::category_id.eq(*category)))
@@ -255,6 +269,7 @@ pub(crate) fn insert_categories(tx: &mut Conn, product: ProductId, categories: &
 }
 
 pub(crate) fn replace_categories(tx: &mut Conn, product: ProductId, categories: &[CategoryId]) -> Result<()> {
+    shown_anew(tx, product);
     diesel::delete(product_categories::table.filter(product_categories::product_id.eq(product))).execute(tx)?;
     insert_categories(tx, product, categories)
 }
