@@ -9,6 +9,7 @@ mod load;
 mod machine;
 mod page;
 mod shops;
+mod speed;
 mod topologies;
 
 use crate::{error::Result, workspace::Workspace};
@@ -23,11 +24,14 @@ pub(crate) struct Arguments {
 enum What {
     /// The same load on one process, on one process a domain in plain text, and the same with mutual TLS
     Topologies(topologies::Arguments),
+    /// How near the shop comes to what the machine allows
+    Speed(speed::Arguments),
 }
 
 pub(crate) async fn run(workspace: &Workspace, arguments: Arguments) -> Result<()> {
     match arguments.what {
         What::Topologies(arguments) => topologies::run(workspace, arguments).await,
+        What::Speed(arguments) => speed::run(workspace, arguments).await,
     }
 }
 

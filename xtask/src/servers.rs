@@ -8,10 +8,12 @@ mod buf;
 mod nats;
 mod nginx;
 mod tansu;
+mod wrk;
 
 pub(crate) use brokers::{Brokers, OwnNats};
 pub(crate) use buf::find as buf;
 pub(crate) use nginx::find as nginx;
+pub(crate) use wrk::find as wrk;
 
 use crate::{
     error::{Context, Result},

@@ -38,7 +38,7 @@ pub(crate) fn find(workspace: &Workspace) -> Result<PathBuf> {
     .into())
 }
 
-fn unpack(package: &str, to: &Path) -> Result<()> {
+pub(super) fn unpack(package: &str, to: &Path) -> Result<()> {
     let download = || {
         finish("apt-get download", Command::new("apt-get").args(["download", "-q", package]).current_dir(to).output())
     };
