@@ -4,11 +4,11 @@ use crate::{
     grpc::{Grpc, Neighbour, Neighbours},
     telemetry::{Metrics, UPKEEP},
 };
-use ::web::{Module, Patience, Problem, Stopping, Tasks, Tries, edge, plain};
+use ::web::{Module, Patience, Problem, Shelves, Stopping, Tasks, Tries, edge, plain};
 use actix_web::{
     App, HttpResponse, HttpServer,
     dev::ServerHandle,
-    middleware::{Compat, from_fn},
+    middleware::from_fn,
     web::{self, Data},
 };
 use database::Database;
@@ -213,6 +213,7 @@ impl Server {
         let documents = Documents { openapi: openapi.into(), asyncapi: asyncapi.into() };
         let tries = Data::new(Tries::new(settings.tries_per_minute, settings.trusted_proxies));
         let databases: Vec<Database> = modules.iter().flat_map(|module| module.databases.clone()).collect();
+        let shelves = Shelves(modules.iter().filter_map(|module| module.shelf.clone()).collect());
         let workers = if settings.workers == 0 {
             std::thread::available_parallelism().map_or(2, usize::from)
         } else {
@@ -223,6 +224,7 @@ impl Server {
                 (modules.clone(), verify.clone(), documents.clone(), databases.clone());
             let (tries, neighbours, stopping) = (tries.clone(), neighbours.clone(), stopping.clone());
             App::new()
+                .app_data(shelves.clone())
                 .app_data(verify)
                 .app_data(patience)
                 .app_data(Stopping(stopping.clone()))
@@ -234,7 +236,7 @@ impl Server {
                     extra(config);
                 })
                 .default_service(web::to(not_served))
-                .wrap(Compat::new(from_fn(edge)))
+                .wrap(from_fn(edge))
         };
         let server = HttpServer::new(app).workers(workers).disable_signals().shutdown_timeout(settings.stop_seconds);
         let server = server.client_request_timeout(Duration::from_secs(10)).keep_alive(KEEP_ALIVE);

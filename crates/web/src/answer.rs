@@ -123,7 +123,7 @@ impl Versioned {
         HttpResponse::Ok().content_type("application/json").insert_header(("etag", tag)).body(body)
     }
     /// Whether the client says that it has just this.
-    pub(crate) fn is_held(request: &HttpRequest, tag: &str) -> bool {
+    fn is_held(request: &HttpRequest, tag: &str) -> bool {
         listed(request.headers(), "if-none-match").any(|held| held == "*" || held.trim_start_matches("W/") == tag)
     }
     /// The version that `If-Match` asks for. `*` and no header ask for none.
@@ -142,7 +142,7 @@ impl Versioned {
 }
 
 /// What is no text is listed too, as something that no tag equals: a condition must not get lost.
-fn listed<'a>(headers: &'a HeaderMap, name: &'static str) -> impl Iterator<Item = &'a str> {
+pub(crate) fn listed<'a>(headers: &'a HeaderMap, name: &'static str) -> impl Iterator<Item = &'a str> {
     headers.get_all(name).flat_map(|value| value.to_str().unwrap_or("\u{fffd}").split(',').map(str::trim))
 }
 

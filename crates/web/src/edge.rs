@@ -1,17 +1,18 @@
 //! What happens to every request of a listener: an id, a trace, a span, a log line, a measure; and problems only as documents.
-use crate::Problem;
+use crate::{Problem, ready::Shelves};
 use actix_web::{
-    Error, HttpMessage, HttpResponse, ResponseError,
-    body::{EitherBody, MessageBody},
+    Error, HttpMessage, HttpRequest, HttpResponse, ResponseError,
+    body::BoxBody,
     dev::{ServiceRequest, ServiceResponse},
     http::{
         Version,
-        header::{self, HeaderName, HeaderValue},
+        header::{self, HeaderMap, HeaderName, HeaderValue},
     },
     middleware::Next,
 };
 use kernel::{Code, Trace};
-use std::time::Instant;
+use metrics::Histogram;
+use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 /// What the edge knows of a request.
@@ -19,6 +20,32 @@ use uuid::Uuid;
 pub struct Edge {
     pub request_id: String,
     pub trace: Trace,
+}
+
+impl Edge {
+    /// The caller's own words where they are plain, or new ones: a new trace has its number from the request.
+    fn of(request: &ServiceRequest) -> Self {
+        let (request_id, trace, new) = (request_id(request), trace(request), Uuid::now_v7());
+        let request_id = request_id.map_or_else(|| new.simple().to_string(), str::to_owned);
+        Self { request_id, trace: Trace(trace.unwrap_or(new.as_u128())) }
+    }
+
+    /// What every answer says.
+    fn sign(&self, headers: &mut HeaderMap) {
+        const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+        const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+        if let Ok(id) = HeaderValue::from_str(&self.request_id) {
+            headers.insert(REQUEST_ID, id);
+        }
+        if let Ok(parent) = HeaderValue::from_str(&traceparent(self.trace)) {
+            headers.insert(TRACEPARENT, parent);
+        }
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    }
+
+    fn span(&self) -> tracing::Span {
+        tracing::info_span!("request", request_id = %self.request_id, trace = %format_args!("{:032x}", self.trace.0))
+    }
 }
 
 tokio::task_local! { static CURRENT: String; }
@@ -34,37 +61,37 @@ pub(crate) fn within<T>(request_id: &str, work: impl FnOnce() -> T) -> T {
 }
 
 /// Wraps a whole application.
-pub async fn edge<B: MessageBody + 'static>(
-    request: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<EitherBody<B>>, Error> {
+pub async fn edge(request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse<BoxBody>, Error> {
     let started = Instant::now();
-    let edge = Edge { request_id: request_id(&request), trace: trace(&request) };
-    let span = tracing::info_span!("request", request_id = %edge.request_id, trace = %format!("{:032x}", edge.trace.0));
+    let edge = Edge::of(&request);
+    // What is kept ready is kept under targets that were read once: here they need no other look.
+    if has_one_host(&request)
+        && let Some(ready) = Shelves::find(request.request()).await
+    {
+        let mut answer = ready.respond(request.request());
+        edge.sign(answer.headers_mut());
+        let (status, time) = (answer.status().as_u16(), started.elapsed());
+        edge.span().in_scope(|| log(request.request(), &ready.route.pattern, status, time));
+        ready.route.took(status, time);
+        return Ok(request.into_response(answer));
+    }
+    let span = edge.span();
     request.extensions_mut().insert(edge.clone());
     let work = async move {
         if !readable(&request) {
             let refused = Problem::from(Code::MalformedRequest).error_response();
-            return Ok(request.into_response(refused).map_into_right_body());
+            return Ok(request.into_response(refused));
         }
         let answer = next.call(request).await?;
         // What actix itself refuses (a path that is no UTF-8, say) is text: it becomes a document too.
         match answer.response().error().filter(|error| error.as_error::<Problem>().is_none()).map(shown) {
-            Some(document) => Ok::<_, Error>(answer.into_response(document).map_into_right_body()),
-            None => Ok(answer.map_into_left_body()),
+            Some(document) => Ok::<_, Error>(answer.into_response(document)),
+            None => Ok(answer),
         }
     };
     let mut answer =
         CURRENT.scope(edge.request_id.clone(), tracing::Instrument::instrument(work, span.clone())).await?;
-    let headers = answer.headers_mut();
-    let name = |text| HeaderName::from_static(text);
-    if let Ok(id) = HeaderValue::from_str(&edge.request_id) {
-        headers.insert(name("x-request-id"), id);
-    }
-    if let Ok(parent) = HeaderValue::from_str(&traceparent(edge.trace)) {
-        headers.insert(name("traceparent"), parent);
-    }
-    headers.insert(name("x-content-type-options"), HeaderValue::from_static("nosniff"));
+    edge.sign(answer.headers_mut());
     span.in_scope(|| observe(&answer, started));
     Ok(answer)
 }
@@ -72,8 +99,12 @@ pub async fn edge<B: MessageBody + 'static>(
 /// Whether its target and its host can be understood in one way only. Gateways refuse the same: what stands before a
 /// process must not decide what is answered.
 fn readable(request: &ServiceRequest) -> bool {
-    let one = |name| request.headers().get_all(name).nth(1).is_none();
-    one(header::HOST) && one(header::AUTHORIZATION) && has_host(request) && plain_path(request.uri().path())
+    let authorised_once = request.headers().get_all(header::AUTHORIZATION).nth(1).is_none();
+    authorised_once && has_one_host(request) && plain_path(request.uri().path())
+}
+
+fn has_one_host(request: &ServiceRequest) -> bool {
+    request.headers().get_all(header::HOST).nth(1).is_none() && has_host(request)
 }
 
 /// HTTP/1.1 asks for one; it may stand in the target instead.
@@ -117,15 +148,24 @@ fn decoded(path: &[u8]) -> Option<Vec<u8>> {
     Some(all)
 }
 
-fn observe<B>(answer: &ServiceResponse<B>, started: Instant) {
-    let (request, status) = (answer.request(), answer.status().as_u16());
+fn observe(answer: &ServiceResponse, started: Instant) {
+    let (request, status, time) = (answer.request(), answer.status().as_u16(), started.elapsed());
     let route = request.match_pattern().unwrap_or_else(|| "none".into());
-    let (method, seconds) = (request.method().to_string(), started.elapsed());
-    tracing::info!(target: "cleave::access", method, path = request.path(), route, status, micros = seconds.as_micros(), "answered");
+    log(request, &route, status, time);
     // Any word is a method on the wire; only these are measured by name.
+    let method = request.method().as_str();
     let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"].into_iter().find(|known| *known == method);
-    metrics::histogram!("cleave_http_seconds", "method" => known.unwrap_or("other"), "route" => route, "status" => status.to_string())
-        .record(seconds);
+    seconds(known.unwrap_or("other"), route, status.to_string()).record(time);
+}
+
+fn log(request: &HttpRequest, route: &str, status: u16, time: Duration) {
+    let (method, path, micros) = (request.method().as_str(), request.path(), time.as_micros());
+    tracing::info!(target: "cleave::access", method, path, route, status, micros, "answered");
+}
+
+/// How long answers take.
+pub(crate) fn seconds(method: &'static str, route: String, status: String) -> Histogram {
+    metrics::histogram!("cleave_http_seconds", "method" => method, "route" => route, "status" => status)
 }
 
 /// An error of actix's own as a problem document.
@@ -142,28 +182,27 @@ fn shown(error: &Error) -> HttpResponse {
     Problem::from(code).error_response()
 }
 
-/// The caller's own id where it is a plain word, or a new one.
-fn request_id(request: &ServiceRequest) -> String {
+/// The caller's own id where it is a plain word.
+fn request_id(request: &ServiceRequest) -> Option<&str> {
     let given = request.headers().get("x-request-id").and_then(|v| v.to_str().ok());
     let plain = |id: &&str| {
         (8..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
     };
-    given.filter(plain).map_or_else(|| Uuid::now_v7().simple().to_string(), str::to_owned)
+    given.filter(plain)
 }
 
-/// W3C trace context: `00-<trace>-<span>-<flags>`. A header that is not understood begins a new trace.
-fn trace(request: &ServiceRequest) -> Trace {
-    let given = request.headers().get("traceparent").and_then(|v| v.to_str().ok()).and_then(|text| {
+/// W3C trace context: `00-<trace>-<span>-<flags>`. A header that is not understood names no trace.
+fn trace(request: &ServiceRequest) -> Option<u128> {
+    request.headers().get("traceparent").and_then(|v| v.to_str().ok()).and_then(|text| {
         let mut parts = text.split('-');
         let (version, trace) = (parts.next()?, parts.next()?);
         let fits = version.len() == 2 && version != "ff" && trace.len() == 32 && parts.next()?.len() == 16;
         fits.then(|| u128::from_str_radix(trace, 16).ok()).flatten().filter(|id| *id != 0)
-    });
-    Trace(given.unwrap_or_else(|| Uuid::now_v7().as_u128()))
+    })
 }
 
 fn traceparent(trace: Trace) -> String {
-    let span = Uuid::now_v7().as_u128() as u64;
+    let (_, span) = Uuid::new_v4().as_u64_pair();
     format!("00-{:032x}-{:016x}-01", trace.0, span)
 }
 

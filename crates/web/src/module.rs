@@ -1,5 +1,5 @@
 //! What a domain hands the host: routes, the state their handlers ask for, and work that goes on by itself.
-use crate::Route;
+use crate::{Ready, Route};
 use actix_web::web::{Data, ServiceConfig};
 use database::Database;
 use futures_util::future::BoxFuture;
@@ -56,6 +56,8 @@ pub struct Module {
     pub databases: Vec<Database>,
     /// What a stop waits for.
     pub tasks: Vec<Tasks>,
+    /// What it keeps ready.
+    pub shelf: Option<Arc<Ready>>,
     state: Arc<dyn Fn(&mut ServiceConfig) + Send + Sync>,
 }
 
@@ -65,7 +67,7 @@ impl Module {
         let state: Arc<dyn Fn(&mut ServiceConfig) + Send + Sync> = Arc::new(move |config| {
             config.app_data(Data::from(Arc::clone(&state)));
         });
-        Self { name, routes, workers: Vec::new(), databases: Vec::new(), tasks: Vec::new(), state }
+        Self { name, routes, workers: Vec::new(), databases: Vec::new(), tasks: Vec::new(), shelf: None, state }
     }
     /// Ready when `database` answers; closed when the process stops.
     #[must_use]
@@ -76,6 +78,11 @@ impl Module {
     #[must_use]
     pub fn tasks(mut self, tasks: Tasks) -> Self {
         self.tasks.push(tasks);
+        self
+    }
+    #[must_use]
+    pub fn keeping(mut self, ready: Arc<Ready>) -> Self {
+        self.shelf = Some(ready);
         self
     }
     #[must_use]

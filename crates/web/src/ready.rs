@@ -7,10 +7,21 @@
 //!
 //! Of several who ask for the same at once, one asks the database. An answer that was made while something in it changed
 //! is given only to who asked for it before, and is not kept.
-use crate::{Reply, answer::Versioned};
-use actix_web::{HttpRequest, HttpResponse, http::header};
-use bytes::Bytes;
+use crate::{
+    Reply,
+    answer::listed,
+    edge,
+    encoding::{Encoding, Form, Forms},
+};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{
+        Method,
+        header::{self, HeaderName, HeaderValue},
+    },
+};
 use database::{Database, News, Touched};
+use metrics::{Counter, Histogram, counter};
 use moka::future::Cache;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -64,6 +75,53 @@ pub struct Ready {
     /// Other processes may change what is shown here, and are not heard.
     deaf: AtomicBool,
     keeps: bool,
+    counted: Counted,
+}
+
+/// `cleave_ready_answers_total`.
+struct Counted {
+    ready: Counter,
+    made: Counter,
+    passed: Counter,
+}
+
+impl Default for Counted {
+    fn default() -> Self {
+        let counted = |how: &'static str| counter!("cleave_ready_answers_total", "how" => how);
+        Self { ready: counted("ready"), made: counted("made"), passed: counted("passed") }
+    }
+}
+
+/// All that a process keeps ready: what stands there is sent before anybody asks whose route it is.
+#[derive(Clone, Default)]
+pub struct Shelves(pub Vec<Arc<Ready>>);
+
+impl Shelves {
+    /// The answer that is ready for a request, where there is one. Whoever shows who they are, or a cart's token, is
+    /// answered by the route, which looks at that first.
+    pub(crate) async fn find(request: &HttpRequest) -> Option<Arc<Answer>> {
+        const CART: HeaderName = HeaderName::from_static("x-cart-token");
+        let Self(shelves) = request.app_data()?;
+        let headers = request.headers();
+        if *request.method() != Method::GET
+            || [header::AUTHORIZATION, CART].iter().any(|name| headers.contains_key(name))
+        {
+            return None;
+        }
+        let key = key(request)?;
+        for shelf in shelves {
+            if let Some(answer) = shelf.ready(key).await {
+                shelf.counted.ready.increment(1);
+                return Some(answer);
+            }
+        }
+        None
+    }
+}
+
+/// What a request asks for, as it came.
+fn key(request: &HttpRequest) -> Option<&str> {
+    Some(request.uri().path_and_query()?.as_str()).filter(|key| key.len() <= LONGEST_KEY)
 }
 
 /// Longer keys are not kept: nobody asks for the same twice.
@@ -73,19 +131,39 @@ const OVERHEAD: usize = 256;
 /// Changes that are remembered, for answers that are being made.
 const RECENT: usize = 4096;
 
-#[derive(Debug)]
-struct Answer {
-    body: Bytes,
-    tag: String,
+pub(crate) struct Answer {
+    forms: Forms,
     shows: usize,
     stale: AtomicBool,
+    pub(crate) route: Arc<Route>,
+}
+
+/// Where an answer is given, and how long it takes: whole, and not modified.
+#[derive(Default)]
+pub(crate) struct Route {
+    pub(crate) pattern: String,
+    seconds: Option<[Histogram; 2]>,
+}
+
+impl Route {
+    fn of(request: &HttpRequest) -> Arc<Self> {
+        let pattern = request.match_pattern().unwrap_or_default();
+        let seconds = ["200", "304"].map(|status| edge::seconds("GET", pattern.clone(), status.to_owned()));
+        Arc::new(Self { pattern, seconds: Some(seconds) })
+    }
+    pub(crate) fn took(&self, status: u16, time: Duration) {
+        if let Some([whole, not_modified]) = &self.seconds {
+            if status == 304 { not_modified } else { whole }.record(time);
+        }
+    }
 }
 
 impl Answer {
-    fn of(Fresh { reply, shows }: Fresh) -> (Arc<Self>, Vec<Uuid>) {
+    fn of(Fresh { reply, shows }: Fresh, route: &Arc<Route>) -> (Arc<Self>, Vec<Uuid>) {
         let tag = reply.tag().unwrap_or_default().to_owned();
-        let answer = Self { body: reply.into_body(), tag, shows: shows.len(), stale: AtomicBool::new(false) };
-        (Arc::new(answer), shows)
+        let forms = Forms::of(reply.into_body(), &tag);
+        let (stale, route) = (AtomicBool::new(false), Arc::clone(route));
+        (Arc::new(Self { forms, shows: shows.len(), stale, route }), shows)
     }
     fn is_stale(&self) -> bool {
         self.stale.load(SeqCst)
@@ -94,16 +172,39 @@ impl Answer {
         self.stale.store(true, SeqCst);
     }
     fn weight(&self, key: &str) -> u32 {
-        let bytes = self.body.len() + key.len() + self.shows * size_of::<(Uuid, Weak<Self>)>() + OVERHEAD;
+        let bytes = self.forms.weight() + key.len() + self.shows * size_of::<(Uuid, Weak<Self>)>() + OVERHEAD;
         u32::try_from(bytes).unwrap_or(u32::MAX)
     }
-    fn respond(&self, request: &HttpRequest) -> HttpResponse {
-        if Versioned::is_held(request, &self.tag) {
-            return HttpResponse::NotModified().insert_header((header::ETAG, self.tag.as_str())).finish();
+    /// The form that the client understands, or that it has one already.
+    pub(crate) fn respond(&self, request: &HttpRequest) -> HttpResponse {
+        let vary = (header::VARY, HeaderValue::from_static("accept-encoding"));
+        if let Some(tag) = self.held(request) {
+            return HttpResponse::NotModified().insert_header((header::ETAG, tag)).insert_header(vary).finish();
         }
+        self.send(self.forms.form(Encoding::wanted(request.headers())), vary)
+    }
+    /// As it is: for whoever asks for what is not kept.
+    fn respond_plain(&self, request: &HttpRequest) -> HttpResponse {
+        let vary = (header::VARY, HeaderValue::from_static("accept-encoding"));
+        match self.held(request) {
+            Some(_) => self.respond(request),
+            None => self.send(self.forms.plain(), vary),
+        }
+    }
+    fn send(&self, form: &Form, vary: (HeaderName, HeaderValue)) -> HttpResponse {
         let mut response = HttpResponse::Ok();
-        response.content_type("application/json").insert_header((header::ETAG, self.tag.as_str()));
-        response.body(self.body.clone())
+        response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static("application/json")));
+        response.insert_header((header::ETAG, form.tag.clone())).insert_header(vary);
+        if form.encoding != Encoding::Identity {
+            response.insert_header((header::CONTENT_ENCODING, HeaderValue::from_static(form.encoding.name())));
+        }
+        response.body(form.body.clone())
+    }
+    /// The tag of the form that the client says it has.
+    fn held(&self, request: &HttpRequest) -> Option<HeaderValue> {
+        let tags = listed(request.headers(), "if-none-match").map(|tag| tag.trim_start_matches("W/"));
+        tags.filter_map(|tag| if tag == "*" { Some(self.forms.plain().tag.clone()) } else { self.forms.tagged(tag) })
+            .next()
     }
 }
 
@@ -188,7 +289,8 @@ impl Ready {
             answers = answers.time_to_live(Duration::from_secs(settings.stale_seconds));
         }
         let index = Mutex::new(Index { look_at: 1024, ..Index::default() });
-        Self { answers: answers.build(), index, deaf: AtomicBool::new(is_shared), keeps: settings.mib > 0 }
+        let (deaf, counted) = (AtomicBool::new(is_shared), Counted::default());
+        Self { answers: answers.build(), index, deaf, keeps: settings.mib > 0, counted }
     }
 
     fn hear(&self, news: &News<'_>) {
@@ -211,60 +313,68 @@ impl Ready {
         self.index.lock().expect("never poisoned").now
     }
 
-    /// The answer to what `key` asks, ready or from `make`, which may be called several times. Without a key it is made
-    /// for this caller, and for nobody else.
+    /// The answer to `request`, ready or from `make`, which may be called several times. What is not shown to everybody
+    /// alike is made for this caller, and for nobody else.
     pub async fn answer<E: Clone + Send + Sync + 'static, F: Future<Output = Result<Fresh, E>>>(
         &self,
         request: &HttpRequest,
-        key: Option<String>,
+        alike: bool,
         make: impl Fn() -> F,
     ) -> Result<HttpResponse, E> {
-        let answer = match key {
-            Some(key) => self.find(key, make).await?,
-            None => Answer::of(make().await?).0,
-        };
-        Ok(answer.respond(request))
+        match key(request).filter(|_| alike && self.keeps && !self.deaf.load(SeqCst)) {
+            Some(key) => Ok(self.find(key, &Route::of(request), make).await?.respond(request)),
+            None => {
+                if alike {
+                    self.counted.passed.increment(1);
+                }
+                Ok(Answer::of(make().await?, &Arc::default()).0.respond_plain(request))
+            }
+        }
+    }
+
+    /// What is there for `key`, and good.
+    async fn ready(&self, key: &str) -> Option<Arc<Answer>> {
+        let answer = self.answers.get(key).await?;
+        if !answer.is_stale() && !self.deaf.load(SeqCst) {
+            return Some(answer);
+        }
+        self.answers.remove(key).await;
+        None
     }
 
     async fn find<E: Clone + Send + Sync + 'static, F: Future<Output = Result<Fresh, E>>>(
         &self,
-        key: String,
+        key: &str,
+        route: &Arc<Route>,
         make: impl Fn() -> F,
     ) -> Result<Arc<Answer>, E> {
-        if !self.keeps || key.len() > LONGEST_KEY || self.deaf.load(SeqCst) {
-            count("passed");
-            return self.made(&make).await;
-        }
         // Twice: who joins a read that began before a change that it knows of must not be given what was read.
         for _ in 0..2 {
-            if let Some(answer) = self.answers.get(&key).await {
-                if !answer.is_stale() {
-                    count("ready");
-                    return Ok(answer);
-                }
-                self.answers.remove(&key).await;
+            if let Some(answer) = self.ready(key).await {
+                self.counted.ready.increment(1);
+                return Ok(answer);
             }
-            let answer = self.answers.try_get_with_by_ref(&key, self.made(&make)).await;
+            let answer = self.answers.try_get_with_by_ref(key, self.made(route, &make)).await;
             let answer = answer.map_err(|error| E::clone(&error))?;
             if !answer.is_stale() {
-                count("made");
+                self.counted.made.increment(1);
                 return Ok(answer);
             }
         }
-        count("passed");
-        self.made(&make).await
+        self.counted.passed.increment(1);
+        self.made(route, &make).await
     }
 
-    async fn made<E, F: Future<Output = Result<Fresh, E>>>(&self, make: impl Fn() -> F) -> Result<Arc<Answer>, E> {
+    async fn made<E, F: Future<Output = Result<Fresh, E>>>(
+        &self,
+        route: &Arc<Route>,
+        make: impl Fn() -> F,
+    ) -> Result<Arc<Answer>, E> {
         let begun = self.now();
-        let (answer, shows) = Answer::of(make().await?);
+        let (answer, shows) = Answer::of(make().await?, route);
         self.index.lock().expect("never poisoned").shows(begun, &answer, &shows);
         Ok(answer)
     }
-}
-
-fn count(how: &'static str) {
-    metrics::counter!("cleave_ready_answers_total", "how" => how).increment(1);
 }
 
 #[cfg(test)]
@@ -273,6 +383,17 @@ mod tests {
     use std::sync::atomic::AtomicU64;
 
     const KEPT: Settings = Settings { mib: 1, stale_seconds: 60 };
+
+    impl Ready {
+        async fn kept<F: Future<Output = Result<Fresh, ()>>>(
+            &self,
+            key: &str,
+            make: impl Fn() -> F,
+        ) -> Result<Arc<Answer>, ()> {
+            let route = Arc::default();
+            if self.deaf.load(SeqCst) { self.made(&route, make).await } else { self.find(key, &route, make).await }
+        }
+    }
 
     fn touched(ready: &Ready, thing: Uuid) {
         ready.touched(&Touched::of([thing]));
@@ -295,8 +416,8 @@ mod tests {
             Ok(Fresh { reply: Reply::json(200, &is).hashed(), shows: vec![self.id] })
         }
         async fn seen(&self, ready: &Ready) -> u64 {
-            let answer = ready.find("thing".to_owned(), || self.show()).await.unwrap();
-            serde_json::from_slice(&answer.body).unwrap()
+            let answer = ready.kept("thing", || self.show()).await.unwrap();
+            serde_json::from_slice(&answer.forms.plain().body).unwrap()
         }
         fn reads(&self) -> u64 {
             self.read.load(SeqCst)
@@ -329,11 +450,10 @@ mod tests {
     async fn what_failed_is_not_kept() {
         let ready = Ready::new(KEPT, false);
         for _ in 0..2 {
-            let failed = ready.find("x".to_owned(), async || Err::<Fresh, _>("no")).await;
-            assert_eq!(failed.unwrap_err(), "no");
+            assert!(ready.kept("x", async || Err::<Fresh, _>(())).await.is_err());
         }
         let thing = Thing::new();
-        assert!(ready.find("x".to_owned(), || thing.show()).await.is_ok());
+        assert!(ready.kept("x", || thing.show()).await.is_ok());
     }
 
     /// Whoever asks after a change sees it, whatever others ask at the same time.
@@ -387,7 +507,7 @@ mod tests {
         for n in 0..100_000_u64 {
             let shows = vec![Uuid::from_u128(n.into()), Uuid::max()];
             let fresh = async || Ok::<_, ()>(Fresh { reply: Reply::json(200, &n).hashed(), shows: shows.clone() });
-            ready.made(fresh).await.unwrap();
+            ready.made(&Arc::default(), fresh).await.unwrap();
         }
         assert!(ready.index.lock().unwrap().entries <= 1024 + 2);
     }

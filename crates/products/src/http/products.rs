@@ -37,8 +37,7 @@ pub(crate) async fn list(
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let (viewer, query) = (service.viewer(&caller.call), request.query_string());
-    let key = (viewer == Viewer::Public).then(|| format!("products?{query}"));
-    service.ready.answer(&request, key, || listed(&service, viewer, query)).await
+    service.ready.answer(&request, viewer == Viewer::Public, || listed(&service, viewer, query)).await
 }
 
 async fn listed(service: &Service, viewer: Viewer, query: &str) -> Result<Fresh, Problem> {
@@ -119,13 +118,12 @@ pub(crate) async fn show(
     path: ProductPath,
 ) -> Result<HttpResponse, Problem> {
     let viewer = service.viewer(&caller.call);
-    let key = (viewer == Viewer::Public).then(|| format!("products/{}", request.match_info().query("product")));
     let shown = async || {
         let product = service.product(viewer, path.0.clone()).await?;
         let reply = Reply::json(200, &ProductBody::from(&product)).etag(product.version);
         Ok::<_, Problem>(Fresh { reply, shows: shown_in(&product).collect() })
     };
-    service.ready.answer(&request, key, shown).await
+    service.ready.answer(&request, viewer == Viewer::Public, shown).await
 }
 
 pub(crate) async fn change(

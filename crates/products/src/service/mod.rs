@@ -118,6 +118,7 @@ impl Products {
         Module::new("products", crate::http::routes(), Arc::clone(&self.0))
             .on(self.0.db.clone())
             .tasks(self.0.tasks.clone())
+            .keeping(Arc::clone(&self.0.ready))
             .worker(sweeper)
             .worker(purge)
     }
