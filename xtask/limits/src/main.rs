@@ -1,8 +1,9 @@
 //! What `cargo xtask bench speed` measures the shop beside: how fast the same libraries are without a shop.
 //!
 //! `limits serve FILE WORKERS` answers every request with the file's bytes, over the actix-web that the shop is made of.
-//! `limits hash SECONDS THREADS` hashes passwords with the shop's parameters and says how many. A package of its own:
-//! an example of the product would be built with what only its tests turn on.
+//! `limits hash SECONDS THREADS` hashes passwords with the shop's parameters, `limits sync SECONDS FILE` writes pages that
+//! are on the disk before the next; both say how many. A package of its own: an example of the product would be built
+//! with what only its tests turn on.
 use actix_web::{
     App, HttpResponse, HttpServer,
     http::header::{CACHE_CONTROL, ETAG},
@@ -11,6 +12,7 @@ use actix_web::{
 use argon2::{Algorithm, Argon2, Params, Version, password_hash::PasswordHasher};
 use std::{
     env, fs,
+    io::{Seek, SeekFrom, Write},
     process::ExitCode,
     thread,
     time::{Duration, Instant},
@@ -25,7 +27,8 @@ async fn main() -> ExitCode {
     let done = match words[..] {
         ["serve", file, workers] => serve(file, workers).await,
         ["hash", seconds, threads] => hash(seconds, threads),
-        _ => Err("limits serve FILE WORKERS, or limits hash SECONDS THREADS".into()),
+        ["sync", seconds, file] => sync(seconds, file),
+        _ => Err("limits serve FILE WORKERS, limits hash SECONDS THREADS, or limits sync SECONDS FILE".into()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -78,6 +81,27 @@ fn hash(seconds: &str, threads: &str) -> Result<()> {
         let all: Vec<_> = (0..threads).map(|_| scope.spawn(one)).collect();
         all.into_iter().map(|thread| thread.join().expect("nothing in it panics")).sum()
     });
-    println!("hashed {count} in {}", started.elapsed().as_secs_f64());
+    println!("done {count} in {}", started.elapsed().as_secs_f64());
+    Ok(())
+}
+
+/// What SQLite cannot do without for a commit: a page and its frame's header in the log, synced.
+fn sync(seconds: &str, file: &str) -> Result<()> {
+    const FRAME: [u8; 4096 + 24] = [7; 4096 + 24];
+    // As long as SQLite lets its log become before it begins again.
+    const FRAMES: u64 = 1000;
+    let mut file = fs::File::create(file)?;
+    let started = Instant::now();
+    let end = started + Duration::try_from_secs_f64(seconds.parse()?)?;
+    let mut count = 0_u64;
+    while Instant::now() < end {
+        if count % FRAMES == 0 {
+            file.seek(SeekFrom::Start(0))?;
+        }
+        file.write_all(&FRAME)?;
+        file.sync_data()?;
+        count += 1;
+    }
+    println!("done {count} in {}", started.elapsed().as_secs_f64());
     Ok(())
 }
