@@ -35,7 +35,7 @@ use turn::{Tools, memory, turn};
 pub(crate) struct Arguments {
     #[arg(long, value_enum, default_value = "both")]
     database: Database,
-    #[arg(long, value_enum, default_value = "both")]
+    #[arg(long, value_enum, default_value = "single")]
     topology: Place,
     /// What the catalogue holds
     #[arg(long, default_value_t = 10_000)]
@@ -58,6 +58,9 @@ pub(crate) struct Arguments {
     /// Visits a second in the open loop
     #[arg(long, default_value_t = 300)]
     rate: u32,
+    /// Only loads whose names have one of these in them, such as "product list,cart"
+    #[arg(long, value_delimiter = ',')]
+    loads: Vec<String>,
     /// How often the shop is started on what it holds
     #[arg(long, default_value_t = 5)]
     starts: usize,
@@ -320,6 +323,9 @@ async fn of_sizes(
 
 /// There and back, so that nobody always comes after the same; the first round warms up.
 async fn rounds(tools: &Tools, database: &str, group: &Group, arguments: &Arguments) -> Result<Vec<Row>> {
+    if !arguments.loads.is_empty() && !arguments.loads.iter().any(|wanted| group.load.contains(wanted)) {
+        return Ok(Vec::new());
+    }
     let mut turns: Vec<Vec<_>> = group.lanes.iter().map(|_| Vec::new()).collect();
     for round in 0..=arguments.rounds {
         let seconds = if round == 0 { arguments.seconds.div_ceil(2) } else { arguments.seconds };

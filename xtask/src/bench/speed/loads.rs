@@ -203,6 +203,10 @@ impl Ground<'_> {
                 let stand = self.first()?;
                 let database = stand.database_of(read.domain());
                 let mut requests = Vec::new();
+                // Connections that are made when they are first needed, and statements that are prepared then.
+                for path in read.paths(stand.products).iter().take(REPLAYED) {
+                    asked(read.request(stand, path)?, 200).await?;
+                }
                 pgbench::listen(postgres, &self.tools.folder).await?;
                 for path in read.paths(stand.products).iter().take(REPLAYED) {
                     let asking = asked(read.request(stand, path)?, 200);
@@ -213,7 +217,7 @@ impl Ground<'_> {
                 if requests.is_empty() {
                     return Err(format!("{load}: PostgreSQL heard nothing").into());
                 }
-                let replay = Replay::of(postgres, &database, &folder, &requests)?;
+                let replay = Replay::of(postgres, (&database, read.domain()), &folder, &requests)?;
                 lanes.push(sql("pgbench, the same SQL", replay, postgres));
             }
             _ => {
@@ -273,7 +277,11 @@ impl Ground<'_> {
 
     async fn bytes(&self, read: Read) -> Result<String> {
         let stand = self.first()?;
-        asked(read.request(stand, &read.paths(stand.products)[0])?, 200).await
+        let bytes = asked(read.request(stand, &read.paths(stand.products)[0])?, 200).await?;
+        if bytes.contains("\"data\":[]") {
+            return Err("nothing was found, and that is no load".into());
+        }
+        Ok(bytes)
     }
 }
 

@@ -23,6 +23,8 @@ pub(super) struct Replay {
     program: PathBuf,
     port: u16,
     database: String,
+    /// Where tables are looked for.
+    schema: String,
     scripts: Vec<PathBuf>,
     variables: Vec<(String, String)>,
 }
@@ -92,6 +94,10 @@ fn statements(log: &str, database: &str) -> Option<Vec<Statement>> {
             let (_, text) = rest.split_once(": ")?;
             all.push(Statement { text: text.trim().to_owned(), parameters: Vec::new() });
         } else if let Some(text) = said.strip_prefix("LOG:  statement: ") {
+            // A connection that is new says what it is, once.
+            if text.trim_matches([';', ' ']).is_empty() || text.starts_with("SET ") {
+                continue;
+            }
             all.push(Statement { text: text.trim().to_owned(), parameters: Vec::new() });
         } else if let Some(told) = said.strip_prefix("DETAIL:  parameters: ") {
             all.last_mut()?.parameters = parameters(told)?;
@@ -130,7 +136,12 @@ fn parameters(told: &str) -> Option<Vec<Option<String>>> {
 
 impl Replay {
     /// One script a request.
-    pub(super) fn of(postgres: &Postgres, database: &str, folder: &Path, requests: &[Vec<Statement>]) -> Result<Self> {
+    pub(super) fn of(
+        postgres: &Postgres,
+        (database, schema): (&str, &str),
+        folder: &Path,
+        requests: &[Vec<Statement>],
+    ) -> Result<Self> {
         let program = postgres.pgbench().context("this PostgreSQL has no pgbench")?;
         fs::create_dir_all(folder).context("cannot make a folder for scripts")?;
         let (mut scripts, mut variables) = (Vec::new(), Vec::new());
@@ -139,12 +150,13 @@ impl Replay {
             fs::write(&script, script_of(request, number, &mut variables)).context("cannot write a script")?;
             scripts.push(script);
         }
-        Ok(Self { program, port: postgres.port, database: database.to_owned(), scripts, variables })
+        let (port, database, schema) = (postgres.port, database.to_owned(), schema.to_owned());
+        Ok(Self { program, port, database, schema, scripts, variables })
     }
 
     /// A script that is not what a shop sent.
     pub(super) fn script(postgres: &Postgres, database: &str, folder: &Path, text: &str) -> Result<Self> {
-        let one = Self::of(postgres, database, folder, &[Vec::new()])?;
+        let one = Self::of(postgres, (database, "public"), folder, &[Vec::new()])?;
         fs::write(&one.scripts[0], text).context("cannot write a script")?;
         Ok(one)
     }
@@ -177,6 +189,7 @@ pub(super) async fn run(tools: &Tools, replay: &Replay, seconds: u32) -> Result<
     let mut command = Command::new(&replay.program);
     command.args(["-n", "-M", "prepared", "-j", "1", "-U", "postgres", "-h", "127.0.0.1"]);
     command.args(["-c", &CONNECTIONS.to_string(), "-T", &seconds.to_string(), "-p", &replay.port.to_string()]);
+    command.env("PGOPTIONS", format!("-c search_path={}", replay.schema));
     command.arg("-l").arg("--log-prefix").arg(times.path().join("times"));
     command.args(replay.variables.iter().flat_map(|(name, value)| ["-D".to_owned(), format!("{name}={value}")]));
     command.args(replay.scripts.iter().flat_map(|script| ["-f".as_ref(), script.as_os_str()]));
@@ -224,6 +237,7 @@ mod tests {
         let log = "7@other@LOG:  execute s0: SELECT 9\n\
                    8@shop@LOG:  execute __diesel_stmt_1: SELECT a FROM b\n\tWHERE c = $1 AND d = $2 AND e = $3\n\
                    8@shop@DETAIL:  parameters: $1 = 'it''s, $2 = x', $2 = NULL, $3 = ''\n\
+                   8@shop@LOG:  statement: SET search_path TO \"shop\";\n\
                    8@shop@LOG:  statement: COMMIT\n";
         let read = statements(log, "shop").unwrap();
         assert_eq!(read.len(), 2);

@@ -254,8 +254,8 @@ fn write(file: impl Write, products: usize) -> Result<(), csv::Error> {
         let handle = format!("bench-{product}");
         let cloth = WORDS[product % WORDS.len()];
         for (index, size) in ["S", "M", "L"].into_iter().enumerate() {
-            let title = format!("Shirt {product}");
-            let body = format!("<p>A shirt of {cloth}, number <b>{product}</b>. Washable at forty degrees.</p>");
+            let title = format!("Shirt of {cloth}, {product}");
+            let body = format!("<p>A shirt, number <b>{product}</b>. Washable at forty degrees.</p>");
             let [title, body, published, option, status] = match index {
                 0 => [title.as_str(), &body, "true", "Size", "active"],
                 _ => [""; 5],
@@ -270,7 +270,7 @@ fn write(file: impl Write, products: usize) -> Result<(), csv::Error> {
     Ok(())
 }
 
-/// One of them is in each product's description.
+/// One of them is in each product's title.
 pub(super) const WORDS: [&str; 8] = ["cotton", "linen", "wool", "silk", "denim", "flannel", "jersey", "tweed"];
 
 /// Whether a list is answered with 200; by hand, so that no client's own start counts.
@@ -292,7 +292,7 @@ mod tests {
         write(&mut file, 9).unwrap();
         let rows: Vec<_> = csv::Reader::from_reader(file.as_slice()).into_records().map(Result::unwrap).collect();
         assert_eq!((rows.len(), &rows[0][0], &rows[26][6]), (27, "bench-0", "BENCH-8-L"));
-        assert!(rows[0][2].contains("cotton") && rows[24][2].contains("cotton"), "every eighth is of the same cloth");
+        assert!(rows[0][1].contains("cotton") && rows[24][1].contains("cotton"), "every eighth is of the same cloth");
     }
 
     #[test]
