@@ -95,7 +95,7 @@ fn sync(seconds: &str, file: &str) -> Result<()> {
     let end = started + Duration::try_from_secs_f64(seconds.parse()?)?;
     let mut count = 0_u64;
     while Instant::now() < end {
-        if count % FRAMES == 0 {
+        if count.is_multiple_of(FRAMES) {
             file.seek(SeekFrom::Start(0))?;
         }
         file.write_all(&FRAME)?;

@@ -274,7 +274,7 @@ async fn ready(tools: &Tools, shops: &[Stand], postgres: Option<&Postgres>, rate
         ground.change("sign in", Change::SignIn)?,
         ground.change("cart: create", Change::CreateCart)?,
         ground.change("cart: add", Change::AddToCart)?,
-        ground.change("cart: change", Change::ChangeCart)?,
+        ground.change("cart: change", Change::SetQuantity)?,
         ground.open("product list", "list", rate).await?,
         ground.open("product detail", "detail", rate).await?,
         ground.open("carts", "carts", rate / 3 + 1).await?,

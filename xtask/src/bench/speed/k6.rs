@@ -55,7 +55,8 @@ fn told(printed: &str) -> Result<Told> {
     let line = line.context(format_args!("k6 told nothing: {printed}"))?;
     let Summary { requests, seconds, errors, dropped, p50, p90, p99, p999 } =
         serde_json::from_str(line).context("k6 tells otherwise")?;
-    Ok(Told { requests: requests as u64, seconds, errors: (errors + dropped) as u64, p50, p90, p99, p999 })
+    let (requests, errors) = (requests as u64, (errors + dropped) as u64);
+    Ok(Told { requests, served: requests, seconds, errors, p50, p90, p99, p999 })
 }
 
 #[cfg(test)]

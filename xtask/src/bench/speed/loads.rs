@@ -52,7 +52,7 @@ pub(super) enum Change {
     SignIn,
     CreateCart,
     AddToCart,
-    ChangeCart,
+    SetQuantity,
 }
 
 impl Read {
@@ -131,7 +131,7 @@ impl Change {
                 (&at.orders, "/v1/carts", 200, each(&add))
             }
             // Next to each other, so that each changes something.
-            Self::ChangeCart => {
+            Self::SetQuantity => {
                 let set = |cart: &Cart| {
                     let path = format!("/lines/{}", cart.line);
                     (1..=2).map(|n| of(cart, "PATCH", &path, format!("{{\"quantity\":{n}}}"))).collect::<Vec<_>>()

@@ -14,8 +14,8 @@ use tokio::time::sleep;
 
 /// As many as a domain has: `database.threads`.
 const CONNECTIONS: u32 = 8;
-/// Every time of a turn is kept, but the first ones: they prepare the statements.
-const WARM: usize = 2;
+/// Seconds that do not count: the shop's connections stand and its statements are prepared, these here are new.
+const WARM: u32 = 1;
 
 /// Scripts of which each transaction takes one; a transaction is a request.
 #[derive(Clone)]
@@ -188,43 +188,50 @@ pub(super) async fn run(tools: &Tools, replay: &Replay, seconds: u32) -> Result<
     let times = tempfile::TempDir::with_prefix_in("pgbench-", &tools.folder).context("cannot make a folder")?;
     let mut command = Command::new(&replay.program);
     command.args(["-n", "-M", "prepared", "-j", "1", "-U", "postgres", "-h", "127.0.0.1"]);
-    command.args(["-c", &CONNECTIONS.to_string(), "-T", &seconds.to_string(), "-p", &replay.port.to_string()]);
+    command.args(["-c", &CONNECTIONS.to_string(), "-T", &(seconds + WARM).to_string(), "-p", &replay.port.to_string()]);
     command.env("PGOPTIONS", format!("-c search_path={}", replay.schema));
     command.arg("-l").arg("--log-prefix").arg(times.path().join("times"));
     command.args(replay.variables.iter().flat_map(|(name, value)| ["-D".to_owned(), format!("{name}={value}")]));
     command.args(replay.scripts.iter().flat_map(|script| ["-f".as_ref(), script.as_os_str()]));
     command.arg(&replay.database);
     let printed = printed(command, "pgbench").await?;
-    let mut all = Vec::new();
+    let mut log = String::new();
     for file in fs::read_dir(times.path()).context("pgbench kept no times")?.flatten() {
-        let text = fs::read_to_string(file.path()).context("cannot read pgbench's times")?;
-        all.extend(text.lines().filter_map(|line| line.split(' ').nth(2)?.parse::<u64>().ok()));
+        log.push_str(&fs::read_to_string(file.path()).context("cannot read pgbench's times")?);
     }
-    told(&printed, all, usize::try_from(CONNECTIONS)? * replay.scripts.len() * WARM).context("pgbench tells otherwise")
+    told(&printed, &log).context("pgbench tells otherwise")
 }
 
-fn told(printed: &str, mut times: Vec<u64>, warm: usize) -> Option<Told> {
+/// A line of the log is a transaction: who, which, microseconds that it took, its script, and when it ended in seconds
+/// and microseconds.
+fn told(printed: &str, log: &str) -> Option<Told> {
     let after = |what: &str| printed.lines().find_map(|line| line.strip_prefix(what));
-    let number = |text: &str| text.split([' ', '/']).next()?.parse::<f64>().ok();
-    let requests = number(after("number of transactions actually processed: ")?)?;
-    let failed = number(after("number of failed transactions: ").unwrap_or("0"))?;
-    let rate = number(after("tps = ")?)?;
-    if times.len() > warm * 2 {
-        times.drain(..warm);
-    }
+    let number = |text: &str| text.split([' ', '/']).next()?.parse::<u64>().ok();
+    let served = number(after("number of transactions actually processed: ")?)?;
+    let errors = number(after("number of failed transactions: ").unwrap_or("0"))?;
+    let line = |line: &str| {
+        let fields: Vec<u64> = line.split(' ').filter_map(|field| field.parse().ok()).collect();
+        Some((fields.get(4)? * 1_000_000 + fields.get(5)?, *fields.get(2)?))
+    };
+    let all: Vec<(u64, u64)> = log.lines().map(line).collect::<Option<_>>()?;
+    let begun = all.iter().map(|(ended, took)| ended - took).min()? + u64::from(WARM) * 1_000_000;
+    let ended = all.iter().map(|(ended, _)| *ended).max()?;
+    let mut times: Vec<u64> = all.iter().filter(|(ended, _)| *ended > begun).map(|(_, took)| *took).collect();
     times.sort_unstable();
-    let at = |share: f64| {
-        let rank = (times.len() as f64 * share).ceil().max(1.0) as usize;
+    // The nearest rank, in thousandths.
+    let at = |share: usize| {
+        let rank = (times.len() * share).div_ceil(1000).max(1);
         times.get(rank - 1).map(|microseconds| *microseconds as f64 / 1e3)
     };
     Some(Told {
-        requests: requests as u64,
-        seconds: requests / rate,
-        errors: failed as u64,
-        p50: at(0.5)?,
-        p90: at(0.9)?,
-        p99: at(0.99)?,
-        p999: at(0.999)?,
+        requests: times.len() as u64,
+        served,
+        seconds: ended.checked_sub(begun)? as f64 / 1e6,
+        errors,
+        p50: at(500)?,
+        p90: at(900)?,
+        p99: at(990)?,
+        p999: at(999)?,
     })
 }
 
@@ -249,11 +256,14 @@ mod tests {
     }
 
     #[test]
-    fn what_pgbench_tells_is_read() {
-        let printed = "number of transactions actually processed: 3000\nnumber of failed transactions: 0 (0.000%)\n\
-                       tps = 1500.000 (without initial connection time)\n";
-        let told = told(printed, (1..=1000).collect(), 0).unwrap();
-        assert_eq!((told.requests, told.seconds, told.errors), (3000, 2.0, 0));
-        assert_eq!((told.p50, told.p99, told.p999), (0.5, 0.99, 0.999));
+    fn the_first_second_of_pgbench_does_not_count() {
+        let printed = "number of transactions actually processed: 3000\nnumber of failed transactions: 2 (0.000%)\n";
+        // One that took a second, then one a millisecond for two seconds.
+        let line = |number: u64| format!("0 {number} 700 0 {} {}\n", 51 + number / 1000, number % 1000 * 1000);
+        let log: String = std::iter::once("3 0 1000000 0 51 0\n".to_owned()).chain((1..=2000).map(line)).collect();
+        let told = told(printed, &log).unwrap();
+        assert_eq!((told.requests, told.served, told.errors, told.seconds), (2000, 3000, 2, 2.0));
+        assert_eq!((told.p50, told.p999), (0.7, 0.7));
+        assert!(super::told(printed, "").is_none() && super::told("", &log).is_none());
     }
 }

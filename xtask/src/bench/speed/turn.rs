@@ -44,6 +44,8 @@ pub(super) struct Lane {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Told {
     pub(super) requests: u64,
+    /// What processor time was used for: with those of a warm-up that counts nowhere else.
+    pub(super) served: u64,
     pub(super) seconds: f64,
     pub(super) errors: u64,
     pub(super) p50: f64,
@@ -97,10 +99,10 @@ pub(super) async fn turn(tools: &Tools, lane: &Lane, seconds: u32) -> Result<Tur
     }
     let asked = statements(&lane.internals).await?.saturating_sub(asked);
     let after = (cpu::used(&lane.servers)?, cpu::used(&lane.database)?, ended_children()?);
-    let each = |after: Duration, before| after.saturating_sub(before).as_secs_f64() * 1e3 / told.requests as f64;
+    let each = |after: Duration, before| after.saturating_sub(before).as_secs_f64() * 1e3 / told.served as f64;
     let cpu = [each(after.0, before.0), each(after.1, before.1), each(after.2, before.2)];
     let memory = memory(&lane.servers, "VmRSS:")?;
-    Ok(Turn { cpu, statements: asked as f64 / told.requests as f64, memory, told })
+    Ok(Turn { cpu, statements: asked as f64 / told.served as f64, memory, told })
 }
 
 /// What the program printed; it ends when it is no longer waited for.
@@ -126,7 +128,7 @@ fn done(printed: &str, threads: usize) -> Option<Told> {
     let (requests, seconds) = (count.parse::<u64>().ok()?, seconds.parse::<f64>().ok()?);
     // All take the same time: the mean is told as each of them.
     let mean = seconds * 1e3 * threads as f64 / requests as f64;
-    Some(Told { requests, seconds, errors: 0, p50: mean, p90: mean, p99: mean, p999: mean })
+    Some(Told { requests, served: requests, seconds, errors: 0, p50: mean, p90: mean, p99: mean, p999: mean })
 }
 
 /// What all domains asked their databases until now.

@@ -105,7 +105,7 @@ pub(super) async fn run(tools: &Tools, job: &Job, seconds: u32) -> Result<Told> 
     let ms = |microseconds: f64| microseconds / 1e3;
     let Summary { requests, duration, errors, p50, p90, p99, p999, .. } = summary;
     let (p50, p90, p99, p999) = (ms(p50), ms(p90), ms(p99), ms(p999));
-    Ok(Told { requests, seconds: duration / 1e6, errors, p50, p90, p99, p999 })
+    Ok(Told { requests, served: requests, seconds: duration / 1e6, errors, p50, p90, p99, p999 })
 }
 
 fn summary(printed: &str) -> Result<Summary> {
