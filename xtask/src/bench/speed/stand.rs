@@ -146,7 +146,9 @@ impl Stand {
             if let Some((name, value)) = setting {
                 fleet.set(name, value);
             }
-            fleet.start().map(|()| fleet)
+            fleet.start()?;
+            // Before that a first request may find nobody.
+            fleet.meet().map(|()| fleet)
         });
         self.fleet = Some(started.await.context("a shop could not be started")??);
         Ok(())
