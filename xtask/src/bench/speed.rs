@@ -47,10 +47,10 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 200)]
     orders: usize,
     /// How often everybody has a turn
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 5)]
     rounds: usize,
     /// How many seconds a turn is
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 1)]
     seconds: u32,
     /// Connections that are kept and ask at once
     #[arg(long, default_value_t = 16)]
