@@ -37,7 +37,9 @@ pub(super) struct Start {
     pub(super) cold_ms: f64,
     pub(super) cold_most_ms: f64,
     pub(super) idle_mb: f64,
-    /// After the loads, and the most that there ever was.
+    /// The most that there was under reads.
+    pub(super) reads_mb: f64,
+    /// After all loads, and the most that there ever was: passwords are hashed in memory.
     pub(super) loaded_mb: f64,
     pub(super) most_mb: f64,
 }
@@ -138,7 +140,9 @@ pub(super) fn targets(rows: &[Row], sizes: &[Row], starts: &[Start]) -> Vec<Targ
         };
         add("start on existing data, to the first list", start.cold_ms, 100.0, " ms");
         add("resident memory, idle", start.idle_mb, 60.0, " MB");
-        add(&format!("resident memory, the most under load, {} products", start.products), start.most_mb, 150.0, " MB");
+        let products = start.products;
+        add(&format!("resident memory, the most under reads, {products} products"), start.reads_mb, 150.0, " MB");
+        add(&format!("resident memory, the most under all loads, {products} products"), start.most_mb, 150.0, " MB");
     }
     all
 }
@@ -180,14 +184,14 @@ pub(super) fn table(rows: &[Row], share: &str) -> String {
 
 pub(super) fn starts_table(starts: &[Start]) -> String {
     let mut text = String::from(
-        "| database | products | starts | to the first list, ms | the longest | idle MB | after the loads | the most |\n\
-         |---|---|---|---|---|---|---|---|\n",
+        "| database | products | starts | to the first list, ms | the longest | idle MB | the most under reads | after all loads | the most |\n\
+         |---|---|---|---|---|---|---|---|---|\n",
     );
     for start in starts {
-        let Start { database, products, starts, cold_ms, cold_most_ms, idle_mb, loaded_mb, most_mb } = start;
+        let Start { database, products, starts, cold_ms, cold_most_ms, idle_mb, reads_mb, loaded_mb, most_mb } = start;
         let _ = writeln!(
             text,
-            "| {database} | {products} | {starts} | {cold_ms:.0} | {cold_most_ms:.0} | {idle_mb:.0} | {loaded_mb:.0} | \
+            "| {database} | {products} | {starts} | {cold_ms:.0} | {cold_most_ms:.0} | {idle_mb:.0} | {reads_mb:.0} | {loaded_mb:.0} | \
              {most_mb:.0} |"
         );
     }
@@ -244,6 +248,7 @@ mod tests {
             cold_ms: 80.0,
             cold_most_ms: 90.0,
             idle_mb: 50.0,
+            reads_mb: 90.0,
             loaded_mb: 100.0,
             most_mb: 160.0,
         };
@@ -253,7 +258,7 @@ mod tests {
         assert!(line(LIST_READY).contains("| 85.0 % | at least 80 % | met |"));
         assert!(line(LIST_BUILT).contains("| 50.0 % | at least 60 % | not met |"));
         assert!(line("p99 of 100000").contains("| 2.00× | at most 1.5× | not met |"));
-        assert!(line("start on").contains("| met |") && line("the most under load").contains("| not met |"));
+        assert!(line("start on").contains("| met |") && line("the most under all loads").contains("| not met |"));
         assert!(!text.contains(DETAIL_BUILT));
     }
 
