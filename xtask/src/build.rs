@@ -14,12 +14,22 @@ use std::{
 const LIMIT: Duration = Duration::from_secs(20 * 60);
 
 pub(crate) async fn product(workspace: &Workspace, profile: &str) -> Result<PathBuf> {
-    println!("building {PRODUCT} (profile {profile})");
+    let binary = package(workspace, PRODUCT, profile).await?;
+    let bytes = fs::read(&binary).context(format_args!("cargo built no {}", binary.display()))?;
+    if let Some(word) = of_tests(&bytes) {
+        return Err(format!("{} has `{word}`, which only tests may have in it", binary.display()).into());
+    }
+    Ok(binary)
+}
+
+/// The binary of the same name as its package.
+pub(crate) async fn package(workspace: &Workspace, name: &str, profile: &str) -> Result<PathBuf> {
+    println!("building {name} (profile {profile})");
     let started = Instant::now();
     let mut command = cargo_command();
-    command.current_dir(&workspace.root).args(["build", "--package", PRODUCT, "--bins", "--profile", profile]);
+    command.current_dir(&workspace.root).args(["build", "--package", name, "--bins", "--profile", profile]);
     if !process::run(command, LIMIT).await?.success {
-        return Err(format!("package `{PRODUCT}` does not build").into());
+        return Err(format!("package `{name}` does not build").into());
     }
     println!("built in {:.1} s", started.elapsed().as_secs_f64());
     let folder = match profile {
@@ -27,11 +37,7 @@ pub(crate) async fn product(workspace: &Workspace, profile: &str) -> Result<Path
         "bench" => "release",
         other => other,
     };
-    let binary = workspace.target.join(folder).join(PRODUCT);
-    let bytes = fs::read(&binary).context(format_args!("cargo built no {}", binary.display()))?;
-    if let Some(word) = of_tests(&bytes) {
-        return Err(format!("{} has `{word}`, which only tests may have in it", binary.display()).into());
-    }
+    let binary = workspace.target.join(folder).join(name);
     binary.canonicalize().context(format_args!("cargo built no {}", binary.display()))
 }
 

@@ -5,6 +5,7 @@
 //! `postmaster.pid`, as `pg_ctl` does. PostgreSQL refuses to run as root, so root drops to another user.
 mod brokers;
 mod buf;
+mod k6;
 mod nats;
 mod nginx;
 mod tansu;
@@ -12,8 +13,9 @@ mod wrk;
 
 pub(crate) use brokers::{Brokers, OwnNats};
 pub(crate) use buf::find as buf;
+pub(crate) use k6::find as k6;
 pub(crate) use nginx::find as nginx;
-pub(crate) use wrk::find as wrk;
+pub(crate) use wrk::{Wrk, find as wrk};
 
 use crate::{
     error::{Context, Result},
@@ -61,6 +63,8 @@ pub(crate) struct Postgres {
     pub(crate) port: u16,
     /// As the server says it.
     pub(crate) version: String,
+    /// Its programs lie there.
+    bin: PathBuf,
     // Dropped after the server has stopped.
     home: Home,
 }
@@ -89,7 +93,7 @@ impl Postgres {
         let (child, port) = tools.serve(promises).await?;
         let version = tools.version()?;
         println!("{version} answers on 127.0.0.1:{port} after {:.1} s", started.elapsed().as_secs_f64());
-        Ok(Self { child, port, version, home })
+        Ok(Self { child, port, version, bin: tools.bin, home })
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -98,6 +102,16 @@ impl Postgres {
 
     pub(crate) fn folder(&self) -> &Path {
         self.home.path()
+    }
+
+    /// What the server has said, statements too where it is told to.
+    pub(crate) fn log(&self) -> PathBuf {
+        self.home.path().join("log")
+    }
+
+    /// PostgreSQL's own benchmark, where the installation has it: some carry only the server.
+    pub(crate) fn pgbench(&self) -> Option<PathBuf> {
+        Some(self.bin.join("pgbench")).filter(|program| program.is_file())
     }
 
     pub(crate) fn url(&self, database: &str) -> String {

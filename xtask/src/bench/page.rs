@@ -7,7 +7,6 @@ use crate::{
 use std::{fmt::Write, fs};
 
 const PAGE: &str = "docs/performance.md";
-const BEGIN: &str = "<!-- figures: written by cargo xtask bench topologies --write -->\n";
 const END: &str = "<!-- end of figures -->";
 
 /// What was measured on one kind of database.
@@ -141,19 +140,24 @@ impl Table {
     }
 }
 
-pub(super) fn write(workspace: &Workspace, figures: &str) -> Result<()> {
-    let page = workspace.file(PAGE)?;
-    let page = replaced(&page, figures).context(format_args!("{PAGE} lacks `{}` and `{END}`", BEGIN.trim()))?;
+/// Of the bench of this name.
+pub(super) fn write(workspace: &Workspace, bench: &str, figures: &str) -> Result<()> {
+    let (page, begin) = (workspace.file(PAGE)?, begin(bench));
+    let page = replaced(&page, &begin, figures).context(format_args!("{PAGE} lacks `{}` and `{END}`", begin.trim()))?;
     fs::write(workspace.root.join(PAGE), page).context(format_args!("cannot write {PAGE}"))?;
     println!("written into {PAGE}");
     Ok(())
 }
 
+fn begin(bench: &str) -> String {
+    format!("<!-- figures: written by cargo xtask bench {bench} --write -->\n")
+}
+
 /// What stands between the marks gives way.
-fn replaced(page: &str, figures: &str) -> Option<String> {
-    let (before, rest) = page.split_once(BEGIN)?;
+fn replaced(page: &str, begin: &str, figures: &str) -> Option<String> {
+    let (before, rest) = page.split_once(begin)?;
     let (_, after) = rest.split_once(END)?;
-    Some(format!("{before}{BEGIN}\n{figures}\n{END}{after}"))
+    Some(format!("{before}{begin}\n{figures}\n{END}{after}"))
 }
 
 #[cfg(test)]
@@ -184,10 +188,12 @@ mod tests {
 
     #[test]
     fn figures_take_the_place_of_earlier_ones() {
-        let page = format!("# Page\n\n{BEGIN}\nold\n\n{END}\n\nafter\n");
-        let new = replaced(&page, "| new |\n").unwrap();
-        assert_eq!(new, format!("# Page\n\n{BEGIN}\n| new |\n\n{END}\n\nafter\n"));
-        assert_eq!(replaced(&new, "| new |\n").unwrap(), new);
-        assert!(replaced("# Page", "| new |").is_none());
+        let (one, other) = (begin("speed"), begin("topologies"));
+        let page = format!("# Page\n\n{other}\nother\n\n{END}\n\n{one}\nold\n\n{END}\n\nafter\n");
+        let new = replaced(&page, &one, "| new |\n").unwrap();
+        let expected = format!("# Page\n\n{other}\nother\n\n{END}\n\n{one}\n| new |\n\n{END}\n\nafter\n");
+        assert_eq!(new, expected);
+        assert_eq!(replaced(&new, &one, "| new |\n").unwrap(), new);
+        assert!(replaced("# Page", &one, "| new |").is_none());
     }
 }

@@ -82,7 +82,7 @@ pub(crate) async fn run(workspace: &Workspace, arguments: Arguments) -> Result<(
     };
     let text = measured(workspace, &binary, &built, arguments.database, &extent).await?;
     println!("\n{text}");
-    if arguments.write { page::write(workspace, &text) } else { Ok(()) }
+    if arguments.write { page::write(workspace, "topologies", &text) } else { Ok(()) }
 }
 
 /// On the database that needs no server.
