@@ -267,6 +267,51 @@ async fn a_list_is_not_sent_twice_until_something_in_it_changes() {
 }
 
 #[tokio::test]
+async fn who_understands_compression_is_sent_less() {
+    let title = unique("Long").replace('-', "");
+    let description = "Washable at forty degrees. ".repeat(100);
+    let product = json!({ "title": title, "status": "active", "description": description, "variants": [{}] });
+    let made = made(shop(), product).await;
+    let (anonymous, staff) = (shop().anonymous(), shop().staff().await);
+    let path = format!("/v1/products/{}", made.text("/id"));
+    for asked in [path.clone(), format!("/v1/products?q={title}")] {
+        let plain = anonymous.get(&asked).send().await.expect(200);
+        assert_eq!((plain.header("vary"), plain.header("content-encoding")), (Some("accept-encoding"), None));
+        let mut tags = vec![plain.header("etag").unwrap().to_owned()];
+        let length: usize = plain.header("content-length").unwrap().parse().unwrap();
+        for encoding in ["br", "zstd", "gzip"] {
+            // The second time it is there already.
+            for _ in 0..2 {
+                let request = anonymous.get(&asked).header("accept-encoding", format!("identity, {encoding}"));
+                let sent = request.stream().await;
+                let header = |name: &str| sent.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+                assert_eq!((sent.status().as_u16(), header("content-encoding").as_deref()), (200, Some(encoding)));
+                assert_eq!(header("vary").as_deref(), Some("accept-encoding"));
+                tags.push(header("etag").unwrap());
+                let shorter = sent.bytes().await.unwrap().len();
+                assert!(shorter * 2 < length, "{encoding}: {shorter} of {length}");
+            }
+        }
+        tags.dedup();
+        assert_eq!(tags.len(), 4, "a form, a tag: {tags:?}");
+        for tag in tags {
+            let request = anonymous.get(&asked).header("accept-encoding", "br").header("if-none-match", &tag);
+            let held = request.send().await.expect(304);
+            assert_eq!((held.header("etag"), held.header("vary")), (Some(tag.as_str()), Some("accept-encoding")));
+        }
+    }
+    let tag = anonymous.get(&path).header("accept-encoding", "br").stream().await;
+    let tag = tag.headers()["etag"].to_str().unwrap().to_owned();
+    staff.patch(&path, json!({ "title": title })).header("if-match", &tag).send().await.expect(200);
+    staff
+        .patch(&path, json!({ "title": title }))
+        .header("if-match", &tag)
+        .send()
+        .await
+        .problem(412, "version_mismatch");
+}
+
+#[tokio::test]
 async fn stock_that_moves_makes_a_new_answer_of_the_same_version() {
     let made = made(shop(), lamp()).await;
     let path = format!("/v1/products/{}", made.text("/id"));

@@ -1,9 +1,12 @@
 //! Ready answers: whoever asks after a change was answered sees it, whoever else asks meanwhile.
 use crate::{shop, twins::Twin};
 use serde_json::json;
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, Ordering::SeqCst},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering::SeqCst},
+    },
+    time::{Duration, Instant},
 };
 use testkit::{Backend, Options, Shop, Topology, unique, until};
 use tokio::task::JoinSet;
@@ -67,5 +70,36 @@ async fn what_another_process_changes_is_seen_soon() {
     for count in 2..10 {
         staff.put(&stock, json!({ "on_hand": count })).send().await.expect(200);
         until("the twin shows it", async || (seen().await == Some(count)).then_some(())).await;
+    }
+}
+
+/// The bound on staleness, where nobody says what changed.
+#[tokio::test]
+async fn what_nobody_tells_of_is_seen_within_the_bound() {
+    const STALE: Duration = Duration::from_secs(2);
+    if Backend::chosen() != Backend::Postgres {
+        return; // a SQLite file has one server, and a lock says so
+    }
+    let env = ("CLEAVE__PRODUCTS__READY__STALE_SECONDS".to_owned(), STALE.as_secs().to_string());
+    let options = Options { env: vec![env], topology: Some(Topology::Single), ..Options::default() };
+    let shop = Shop::start(env!("CARGO_BIN_EXE_cleave"), options);
+    let title = unique("Silent").replace('-', "");
+    let product = json!({ "title": title, "status": "active", "variants": [{ "stock": 1 }] });
+    shop.staff().await.post("/v1/products", product).send().await.expect(201);
+    let (anonymous, path) = (shop.anonymous(), format!("/v1/products?q={title}"));
+    let seen = async || anonymous.get(&path).send().await.expect(200).text("/items/0/title");
+    for change in 0..3 {
+        let before = seen().await;
+        let now = format!("{title} {change}");
+        shop.corrupt("products", &format!("UPDATE products SET title = '{now}' WHERE title = '{before}'"));
+        let changed = Instant::now();
+        until("it is seen", async || {
+            let asked = changed.elapsed();
+            let seen = seen().await;
+            // What was asked for later than that was read after the change.
+            assert!(seen == now || (seen == before && asked <= STALE), "{seen} is shown after {asked:?}");
+            (asked > STALE && seen == now).then_some(())
+        })
+        .await;
     }
 }
