@@ -55,8 +55,8 @@ mod full {
             settings: settings.http.clone(),
             grpc: shop.grpc.take(),
             neighbours: std::mem::take(&mut shop.neighbours),
-            openapi: document(),
-            asyncapi: events_document(),
+            openapi: document,
+            asyncapi: events_document,
             metrics,
             extra: |config| {
                 config.service(::web::plain("/demo/pictures/{name}", picture));

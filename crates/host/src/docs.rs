@@ -2,27 +2,37 @@
 use ::web::plain;
 use actix_web::{HttpResponse, web};
 use kernel::Code;
+use std::sync::{Arc, LazyLock};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-/// What machines read.
-#[derive(Clone)]
+/// What machines read: made for the first who asks.
 pub(crate) struct Documents {
-    pub openapi: web::Bytes,
-    pub asyncapi: web::Bytes,
+    openapi: LazyLock<web::Bytes, Make>,
+    asyncapi: LazyLock<web::Bytes, Make>,
 }
 
-pub(crate) fn configure(documents: Documents, config: &mut web::ServiceConfig) {
-    let json = |document: web::Bytes| {
+type Make = Box<dyn FnOnce() -> web::Bytes + Send>;
+
+impl Documents {
+    pub(crate) fn new(openapi: fn() -> String, asyncapi: fn() -> String) -> Arc<Self> {
+        let made = |make: fn() -> String| LazyLock::new(Box::new(move || make().into()) as Make);
+        Arc::new(Self { openapi: made(openapi), asyncapi: made(asyncapi) })
+    }
+}
+
+pub(crate) fn configure(documents: &Arc<Documents>, config: &mut web::ServiceConfig) {
+    let json = |which: fn(&Documents) -> &web::Bytes| {
+        let documents = Arc::clone(documents);
         move || {
-            let document = document.clone();
+            let document = which(&documents).clone();
             async move { HttpResponse::Ok().content_type("application/json").body(document) }
         }
     };
     let docs = || async { HttpResponse::PermanentRedirect().insert_header(("location", "/docs/")).finish() };
     let errors = || async { HttpResponse::Ok().content_type("text/html; charset=utf-8").body(errors()) };
     config
-        .service(plain("/openapi.json", json(documents.openapi)))
-        .service(plain("/asyncapi.json", json(documents.asyncapi)))
+        .service(plain("/openapi.json", json(|documents| &documents.openapi)))
+        .service(plain("/asyncapi.json", json(|documents| &documents.asyncapi)))
         .service(plain("/docs", docs))
         .service(plain("/docs/errors", errors))
         .service(SwaggerUi::new("/docs/{_:.*}").config(Config::from("/openapi.json")));

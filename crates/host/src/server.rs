@@ -109,9 +109,9 @@ pub struct Server {
     /// Whom the modules ask elsewhere.
     pub neighbours: Vec<Neighbour>,
     /// The OpenAPI document.
-    pub openapi: String,
+    pub openapi: fn() -> String,
     /// The AsyncAPI document.
-    pub asyncapi: String,
+    pub asyncapi: fn() -> String,
     pub metrics: Metrics,
     /// Routes beside the modules', such as the demonstration's pictures.
     pub extra: fn(&mut web::ServiceConfig),
@@ -210,7 +210,7 @@ impl Server {
         let Self { modules, verify, settings, openapi, asyncapi, extra, .. } = self;
         let verify: Data<dyn Verify> = Data::from(verify);
         let patience = Patience(Duration::from_secs(settings.request_seconds));
-        let documents = Documents { openapi: openapi.into(), asyncapi: asyncapi.into() };
+        let documents = Documents::new(openapi, asyncapi);
         let tries = Data::new(Tries::new(settings.tries_per_minute, settings.trusted_proxies));
         let databases: Vec<Database> = modules.iter().flat_map(|module| module.databases.clone()).collect();
         let shelves = Shelves(modules.iter().filter_map(|module| module.shelf.clone()).collect());
@@ -231,7 +231,7 @@ impl Server {
                 .app_data(tries)
                 .configure(move |config| {
                     health(databases, neighbours, stopping, config);
-                    docs::configure(documents, config);
+                    docs::configure(&documents, config);
                     modules.iter().for_each(|module| module.configure(config));
                     extra(config);
                 })

@@ -198,7 +198,6 @@ impl Consumer {
         if let Err(error) = self.handle_due().await {
             tracing::warn!(domain = self.group.name, %error, "events wait in the inbox");
         }
-        self.measure().await;
     }
 
     async fn handle_due(&self) -> Result<(), database::Error> {
@@ -303,7 +302,8 @@ impl Consumer {
         }
     }
 
-    async fn measure(&self) {
+    /// How much waits, and since when: apart from handling, which counted all that waits with each event that came.
+    pub async fn measure(&self) {
         if let Ok((length, oldest, dead)) = self.db.read(inbox::waiting).await {
             let age = oldest.map_or(0, |oldest| self.clock.now().micros().saturating_sub(*oldest.micros()).max(0));
             self.meter.waiting.set(length as f64);

@@ -2,25 +2,33 @@
 use crate::{Route, Takes, route::Gives};
 use kernel::{Code, Needs};
 use serde_json::{Map, Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 use utoipa::{ToSchema, openapi::RefOr};
 
-/// A named schema and those it refers to.
-#[derive(Clone)]
+/// A named schema and those it refers to. Tables of routes are held by every thread that answers, so what is only for
+/// the document is made with the document.
+#[derive(Clone, Copy)]
 pub struct Schema {
-    name: String,
-    parts: Vec<(String, RefOr<utoipa::openapi::schema::Schema>)>,
+    name: fn() -> Cow<'static, str>,
+    parts: fn() -> Parts,
 }
+
+type Parts = Vec<(String, RefOr<utoipa::openapi::schema::Schema>)>;
 
 impl Schema {
     pub(crate) fn of<T: ToSchema>() -> Self {
-        let name = T::name().into_owned();
-        let mut parts = vec![(name.clone(), T::schema())];
-        T::schemas(&mut parts);
-        Self { name, parts }
+        let parts = || {
+            let mut parts = vec![(T::name().into_owned(), T::schema())];
+            T::schemas(&mut parts);
+            parts
+        };
+        Self { name: T::name, parts }
     }
     fn reference(&self) -> Value {
-        json!({ "$ref": format!("#/components/schemas/{}", self.name) })
+        json!({ "$ref": format!("#/components/schemas/{}", (self.name)()) })
     }
 }
 
@@ -53,8 +61,8 @@ pub fn document(routes: &[Route], version: &str) -> String {
     let problem = Schema::of::<Problem>();
     let mut schemas: BTreeMap<String, Value> = BTreeMap::new();
     let mut add = |schema: &Schema| {
-        for (name, part) in &schema.parts {
-            schemas.insert(name.clone(), serde_json::to_value(part).expect("a schema is plain data"));
+        for (name, part) in (schema.parts)() {
+            schemas.insert(name, serde_json::to_value(&part).expect("a schema is plain data"));
         }
     };
     add(&problem);
