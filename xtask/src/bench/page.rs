@@ -142,18 +142,23 @@ impl Table {
 }
 
 pub(super) fn write(workspace: &Workspace, figures: &str) -> Result<()> {
+    write_at(workspace, BEGIN, figures)
+}
+
+/// Between this mark, a line of its own, and the end of figures that comes next.
+pub(super) fn write_at(workspace: &Workspace, begin: &str, figures: &str) -> Result<()> {
     let page = workspace.file(PAGE)?;
-    let page = replaced(&page, figures).context(format_args!("{PAGE} lacks `{}` and `{END}`", BEGIN.trim()))?;
+    let page = replaced(&page, begin, figures).context(format_args!("{PAGE} lacks `{}` and `{END}`", begin.trim()))?;
     fs::write(workspace.root.join(PAGE), page).context(format_args!("cannot write {PAGE}"))?;
     println!("written into {PAGE}");
     Ok(())
 }
 
 /// What stands between the marks gives way.
-fn replaced(page: &str, figures: &str) -> Option<String> {
-    let (before, rest) = page.split_once(BEGIN)?;
+fn replaced(page: &str, begin: &str, figures: &str) -> Option<String> {
+    let (before, rest) = page.split_once(begin)?;
     let (_, after) = rest.split_once(END)?;
-    Some(format!("{before}{BEGIN}\n{figures}\n{END}{after}"))
+    Some(format!("{before}{begin}\n{figures}\n{END}{after}"))
 }
 
 #[cfg(test)]
@@ -185,9 +190,9 @@ mod tests {
     #[test]
     fn figures_take_the_place_of_earlier_ones() {
         let page = format!("# Page\n\n{BEGIN}\nold\n\n{END}\n\nafter\n");
-        let new = replaced(&page, "| new |\n").unwrap();
+        let new = replaced(&page, BEGIN, "| new |\n").unwrap();
         assert_eq!(new, format!("# Page\n\n{BEGIN}\n| new |\n\n{END}\n\nafter\n"));
-        assert_eq!(replaced(&new, "| new |\n").unwrap(), new);
-        assert!(replaced("# Page", "| new |").is_none());
+        assert_eq!(replaced(&new, BEGIN, "| new |\n").unwrap(), new);
+        assert!(replaced("# Page", BEGIN, "| new |").is_none());
     }
 }
