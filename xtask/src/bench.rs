@@ -8,6 +8,7 @@ mod figures;
 mod goods;
 mod load;
 mod machine;
+mod orders;
 mod page;
 mod shops;
 mod speed;

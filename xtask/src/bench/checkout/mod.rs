@@ -13,8 +13,9 @@ mod recording;
 mod report;
 mod rounds;
 mod shop;
+mod sizes;
 
-use super::{machine, page};
+use super::{machine, orders::Books, page};
 use crate::{
     build,
     error::{Context, Result},
@@ -23,6 +24,7 @@ use crate::{
 };
 use clap::ValueEnum;
 use lap::Lap;
+use launch::{Domain, Module};
 use lite::Replay;
 use psql::Psql;
 use record::Recorded;
@@ -61,6 +63,9 @@ pub(crate) struct Arguments {
     /// How many checkouts are recorded, and replayed each turn
     #[arg(long, default_value_t = 2000)]
     recorded: usize,
+    /// Also a shop that has sold so much before, beside one that has not
+    #[arg(long, default_value_t = 0)]
+    orders: usize,
     /// A server that is built already, instead of a release build of these sources
     #[arg(long)]
     binary: Option<PathBuf>,
@@ -151,7 +156,7 @@ async fn measured(
     extent: &Extent,
     results: &Path,
 ) -> Result<Found> {
-    let postgres = Postgres::durable(workspace, &[record::SHOP, MEASURED]).await?;
+    let postgres = Postgres::durable(workspace, &[record::SHOP, MEASURED, sizes::NEW, sizes::OLD]).await?;
     // Beside what was built: folders for temporary files are often kept in memory, where a commit costs nothing.
     let folder = TempDir::with_prefix_in("bench-", &workspace.target).context("cannot make a folder for the shops")?;
     let (psql, products) = (Psql::of(&postgres)?, arguments.products);
@@ -171,6 +176,12 @@ async fn measured(
         let lanes = rounds::run(&shop, &Limit::Postgres { psql: &psql, recorded: &recorded }, extent).await?;
         found.add("PostgreSQL", &lanes);
         found.pgbench(&lanes);
+        drop(shop);
+        if arguments.orders > 0 {
+            let books = Books::Postgres { psql: &psql, orders: sizes::OLD, products: sizes::OLD };
+            let fill = |shop: &Shop| sizes::fill(&books, shop, arguments.orders);
+            sizes::run(&ground, "PostgreSQL", &fill, arguments.orders, extent, &mut found).await?;
+        }
     }
     if arguments.database != Database::Postgres {
         let ground = Ground { binary, folder: folder.path(), postgres: None, products, split: split()? };
@@ -180,6 +191,15 @@ async fn measured(
         let lanes = rounds::run(&shop, &limit, extent).await?;
         found.add("SQLite", &lanes);
         found.sqlite(&lanes);
+        drop(shop);
+        if arguments.orders > 0 {
+            let fill = |shop: &Shop| {
+                let folder = |domain| shop.fleet.plan().of(Module::Of(domain)).data_dir.as_path();
+                let books = Books::Sqlite { orders: folder(Domain::Orders), products: folder(Domain::Products) };
+                sizes::fill(&books, shop, arguments.orders)
+            };
+            sizes::run(&ground, "SQLite", &fill, arguments.orders, extent, &mut found).await?;
+        }
     }
     Ok(found)
 }

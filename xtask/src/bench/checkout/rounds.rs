@@ -7,7 +7,7 @@ use super::{
     psql::Psql,
     record::{BEFORE, Recorded},
     report::Lane,
-    shop::{Load, Shop},
+    shop::{FIRST_ORDERS, Load, Shop, Work},
 };
 use crate::error::{Context, Result};
 use std::{path::Path, time::Duration};
@@ -17,6 +17,9 @@ pub(super) enum Limit<'a> {
     Postgres { psql: &'a Psql<'a>, recorded: &'a Recorded },
     Sqlite { replay: &'a Replay, files: &'a Path, scratch: &'a Path },
 }
+
+/// Of a hundred orders each, before a page is far down.
+const PAGES: usize = 50;
 
 #[derive(Clone, Copy)]
 enum Turn {
@@ -58,11 +61,16 @@ pub(super) async fn run(shop: &Shop, limit: &Limit<'_>, extent: &Extent) -> Resu
 
 /// With carts enough for its time, by the rate of the turn before.
 pub(super) async fn lap(shop: &Shop, load: Load, extent: &Extent, length: Duration, rate: &mut f64) -> Result<Lap> {
-    let carts = match load {
-        Load::Checkout => shop.carts((*rate * 1.3 * length.as_secs_f64()) as usize + extent.buyers).await?,
-        Load::Purchase => Vec::new(),
+    let work = match load {
+        Load::Checkout => {
+            let count = *rate * 1.3 * length.as_secs_f64();
+            Work::Checkout(shop.carts(count as usize + extent.buyers).await?)
+        }
+        Load::Purchase => Work::Purchase,
+        Load::FirstOrders => Work::Read(FIRST_ORDERS.to_owned()),
+        Load::DeepOrders => Work::Read(shop.far_down(PAGES).await?),
     };
-    let lap = shop.lap(load, carts, extent.buyers, length).await.map_err(|error| format!("{error}{}", shop.words()))?;
+    let lap = shop.lap(work, extent.buyers, length).await.map_err(|error| format!("{error}{}", shop.words()))?;
     if load == Load::Checkout {
         *rate = lap.rate().max(*rate / 2.0);
     }

@@ -1,5 +1,5 @@
 //! A shop of its own database, and what its buyers do.
-use super::lap::{self, Lap};
+use super::lap::{Lap, Meters};
 use crate::{
     bench::{
         goods::{self, Goods, asked, json, text},
@@ -21,6 +21,8 @@ use std::{
 };
 use tokio::task::{JoinSet, spawn_blocking};
 
+pub(super) const FIRST_ORDERS: &str = "/v1/orders?limit=20";
+
 /// What all shops of a run share.
 pub(super) struct Ground<'a> {
     pub(super) binary: &'a Path,
@@ -35,6 +37,8 @@ pub(super) struct Shop {
     pub(super) fleet: Fleet,
     pub(super) at: Addresses,
     pub(super) goods: Arc<Goods>,
+    /// The administrator's token.
+    staff: String,
     /// The database's process, where there is one.
     database: Vec<u32>,
     words: Arc<Mutex<String>>,
@@ -48,13 +52,25 @@ pub(super) struct Cart {
     turn: usize,
 }
 
-/// What a buyer does again and again.
+/// What is done again and again.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Load {
     /// Carts that are there are checked out.
     Checkout,
     /// The cart is made and addressed before.
     Purchase,
+    /// Staff look at the newest orders.
+    FirstOrders,
+    /// And at some that are far down the list.
+    DeepOrders,
+}
+
+/// The same, with what it takes.
+pub(super) enum Work {
+    Checkout(Vec<Cart>),
+    Purchase,
+    /// A path, as staff.
+    Read(String),
 }
 
 impl Load {
@@ -64,6 +80,8 @@ impl Load {
         match self {
             Self::Checkout => "checkout",
             Self::Purchase => "cart to placed order",
+            Self::FirstOrders => "staff's orders, first page",
+            Self::DeepOrders => "staff's orders, a page far down",
         }
     }
 }
@@ -83,7 +101,9 @@ impl Shop {
         let fleet = fleet.await.context("a shop could not be started")??;
         let at = addresses(&fleet)?;
         let goods = Arc::new(Goods::fill(&at, ground.products).await?);
-        Ok(Self { fleet, at, goods, database: ground.postgres.map(Postgres::id).into_iter().collect(), words })
+        let staff = goods::sign_in(&goods::client()?, &at, ADMIN).await?;
+        let database = ground.postgres.map(Postgres::id).into_iter().collect();
+        Ok(Self { fleet, at, goods, staff, database, words })
     }
 
     /// In order; its database is at rest then.
@@ -126,27 +146,31 @@ impl Shop {
 
     /// So many buyers, until the time is over or, where they only check out, there are no more carts. Their first
     /// requests, which open connections, come before.
-    pub(super) async fn lap(&self, load: Load, carts: Vec<Cart>, buyers: usize, length: Duration) -> Result<Lap> {
-        let carts = Arc::new(Mutex::new(carts.into_iter()));
+    pub(super) async fn lap(&self, work: Work, buyers: usize, length: Duration) -> Result<Lap> {
+        let (carts, work) = match work {
+            Work::Checkout(carts) => (carts, Work::Checkout(Vec::new())),
+            other => (Vec::new(), other),
+        };
+        let (carts, work) = (Arc::new(Mutex::new(carts.into_iter())), Arc::new(work));
         let mut ready = Vec::with_capacity(buyers);
         for _ in 0..buyers {
             let buyer = self.buyer()?;
-            // Opens its connection.
             asked(buyer.http.get(format!("{}/v1/nothing", buyer.at.orders)), 404).await?;
             ready.push(buyer);
         }
-        let before = lap::Meters::read(self, &self.database).await?;
+        let before = Meters::read(self, &self.database).await?;
         let started = Instant::now();
         let mut acting = JoinSet::new();
         for buyer in ready {
-            let carts = Arc::clone(&carts);
+            let (carts, work) = (Arc::clone(&carts), Arc::clone(&work));
             acting.spawn(async move {
                 let (end, mut took) = (started + length, Vec::new());
                 while Instant::now() < end {
                     let asked = Instant::now();
-                    match load {
-                        Load::Purchase => buyer.check_out(&buyer.cart().await?).await?,
-                        Load::Checkout => {
+                    match &*work {
+                        Work::Purchase => buyer.check_out(&buyer.cart().await?).await?,
+                        Work::Read(path) => buyer.read(path).await.map(drop)?,
+                        Work::Checkout(_) => {
                             let next = carts.lock().expect("nobody panics with carts").next();
                             let Some(cart) = next else { break };
                             buyer.check_out(&cart).await?;
@@ -162,9 +186,20 @@ impl Shop {
             took.append(&mut acted.context("a buyer died")??);
         }
         let lasted = started.elapsed();
-        let after = lap::Meters::read(self, &self.database).await?;
+        let after = Meters::read(self, &self.database).await?;
         took.sort_unstable();
         Ok(after.since(&before, took, lasted))
+    }
+
+    /// The last of so many pages of a hundred orders that is whole, and is not the list's end.
+    pub(super) async fn far_down(&self, pages: usize) -> Result<String> {
+        let (buyer, mut path, mut whole) = (self.buyer()?, FIRST_ORDERS.to_owned(), FIRST_ORDERS.to_owned());
+        for _ in 0..pages {
+            let page = json(&buyer.read(&path.replace("limit=20", "limit=100")).await?)?;
+            let Some(next) = page.pointer("/next").and_then(serde_json::Value::as_str) else { break };
+            whole = std::mem::replace(&mut path, format!("{FIRST_ORDERS}&cursor={next}"));
+        }
+        Ok(whole)
     }
 
     /// One after another, each when the one before is answered.
@@ -177,7 +212,8 @@ impl Shop {
     }
 
     fn buyer(&self) -> Result<Buyer> {
-        Ok(Buyer { http: goods::client()?, at: self.at.clone(), goods: Arc::clone(&self.goods) })
+        let staff = self.staff.clone();
+        Ok(Buyer { http: goods::client()?, at: self.at.clone(), goods: Arc::clone(&self.goods), staff })
     }
 }
 
@@ -185,9 +221,15 @@ struct Buyer {
     http: Client,
     at: Addresses,
     goods: Arc<Goods>,
+    staff: String,
 }
 
 impl Buyer {
+    async fn read(&self, path: &str) -> Result<String> {
+        let page = asked(self.http.get(format!("{}{path}", self.at.orders)).bearer_auth(&self.staff), 200).await?;
+        if page.contains("\"number\"") { Ok(page) } else { Err(format!("{path} shows no order: {page}").into()) }
+    }
+
     async fn cart(&self) -> Result<Cart> {
         let (turn, product) = self.goods.next();
         let lines = [json!({ "variant_id": product.variant, "quantity": 1 })];
