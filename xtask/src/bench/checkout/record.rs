@@ -45,8 +45,8 @@ impl Recorded {
         psql.run("postgres", "ALTER SYSTEM SET log_statement = 'all'; SELECT pg_reload_conf();")?;
         shop.start()?;
         let made = shop.check_out_each(&carts).await;
+        made.map_err(|error| format!("{error}{}{:?}", shop.words(), shop.fleet.died()))?;
         shop.stop();
-        made.map_err(|error| format!("{error}{}", shop.words()))?;
         psql.run("postgres", "ALTER SYSTEM RESET log_statement; SELECT pg_reload_conf();")?;
         let log = fs::read_to_string(psql.server.folder().join("log")).context("cannot read PostgreSQL's log")?;
         let recording = Recording::of(log::read(&log, SHOP)?, checkouts)?;

@@ -118,9 +118,13 @@ impl Shop {
         Ok(())
     }
 
-    /// What its processes complained of.
+    /// What its processes complained of, and whether one of them is gone.
     pub(super) fn words(&self) -> String {
-        self.words.lock().expect("nobody panics with the words").clone()
+        let words = self.words.lock().expect("nobody panics with the words").clone();
+        match self.fleet.ended() {
+            Some(process) => format!("; {process} ended without being asked to{words}"),
+            None => words,
+        }
     }
 
     /// So many carts, ready to be checked out.
