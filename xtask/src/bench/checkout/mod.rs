@@ -15,7 +15,11 @@ mod rounds;
 mod shop;
 mod sizes;
 
-use super::{machine, orders::Books, page};
+use super::{
+    machine,
+    orders::{self, Books},
+    page,
+};
 use crate::{
     build,
     error::{Context, Result},
@@ -179,7 +183,7 @@ async fn measured(
         drop(shop);
         if arguments.orders > 0 {
             let books = Books::Postgres { psql: &psql, orders: sizes::OLD, products: sizes::OLD };
-            let fill = |shop: &Shop| sizes::fill(&books, shop, arguments.orders);
+            let fill = |_: &Shop| orders::fill(&books, arguments.orders);
             sizes::run(&ground, "PostgreSQL", &fill, arguments.orders, extent, &mut found).await?;
         }
     }
@@ -196,7 +200,7 @@ async fn measured(
             let fill = |shop: &Shop| {
                 let folder = |domain| shop.fleet.plan().of(Module::Of(domain)).data_dir.as_path();
                 let books = Books::Sqlite { orders: folder(Domain::Orders), products: folder(Domain::Products) };
-                sizes::fill(&books, shop, arguments.orders)
+                orders::fill(&books, arguments.orders)
             };
             sizes::run(&ground, "SQLite", &fill, arguments.orders, extent, &mut found).await?;
         }

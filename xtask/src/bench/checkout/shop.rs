@@ -277,11 +277,13 @@ impl Ground<'_> {
             }
         };
         let databases = self.postgres.map_or(Databases::Files, |postgres| Databases::Shared(postgres.url(name)));
+        // Shops of the same name on both databases share nothing.
+        let kind = if self.postgres.is_some() { "postgres" } else { "sqlite" };
         let broker = self.split.as_ref().map_or(Broker::InProcess, |(_, nats)| nats.broker(name));
         Wanted {
             topology: if self.split.is_some() { Topology::Split } else { Topology::Single },
             binary: self.binary.to_owned(),
-            folder: self.folder.join(name),
+            folder: self.folder.join(kind).join(name),
             databases,
             broker,
             env: env.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
