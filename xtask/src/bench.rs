@@ -2,11 +2,13 @@
 //!
 //! Figures are for people: nothing here is ever compared with a threshold. An answer that is not the expected one ends a
 //! run, so that errors never count as speed.
+mod checkout;
 mod cpu;
 mod figures;
 mod goods;
 mod load;
 mod machine;
+mod orders;
 mod page;
 mod shops;
 mod speed;
@@ -26,12 +28,15 @@ enum What {
     Topologies(topologies::Arguments),
     /// How near the shop comes to what the machine allows
     Speed(speed::Arguments),
+    /// How near a checkout comes to what its database allows
+    Checkout(checkout::Arguments),
 }
 
 pub(crate) async fn run(workspace: &Workspace, arguments: Arguments) -> Result<()> {
     match arguments.what {
         What::Topologies(arguments) => topologies::run(workspace, arguments).await,
         What::Speed(arguments) => speed::run(workspace, arguments).await,
+        What::Checkout(arguments) => checkout::run(workspace, arguments).await,
     }
 }
 

@@ -5,6 +5,7 @@
 //! `postmaster.pid`, as `pg_ctl` does. PostgreSQL refuses to run as root, so root drops to another user.
 mod brokers;
 mod buf;
+mod clients;
 mod k6;
 mod nats;
 mod nginx;
@@ -13,6 +14,7 @@ mod wrk;
 
 pub(crate) use brokers::{Brokers, OwnNats};
 pub(crate) use buf::find as buf;
+pub(crate) use clients::Clients;
 pub(crate) use k6::find as k6;
 pub(crate) use nginx::find as nginx;
 pub(crate) use wrk::{Wrk, find as wrk};

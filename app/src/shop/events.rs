@@ -85,14 +85,15 @@ fn telling(db: &Database, relay: Relay) -> [Worker; 2] {
     [tells, measures]
 }
 
-fn hearing(consumer: Consumer) -> [Worker; 2] {
+fn hearing(consumer: Consumer) -> [Worker; 3] {
     let consumer = Arc::new(consumer);
     let receives = Worker::new("events-receive", LOOK, &consumer, |one| async move { one.receive().await });
     let handles = Worker::new("events-handle", LOOK, &consumer, |one| async move { one.handle().await })
         .woken_by(consumer.kept())
         .dropped_at_stop()
         .ending(&consumer, |one| async move { one.end().await });
-    [receives.dropped_at_stop(), handles]
+    let measures = Worker::new("inbox-measure", LOOK, &consumer, |one| async move { one.measure().await });
+    [receives.dropped_at_stop(), handles, measures]
 }
 
 fn forgetting(db: Database, pace: Pace) -> Worker {

@@ -112,7 +112,7 @@ fn product(number: usize) -> Value {
     })
 }
 
-async fn sign_in(http: &Client, at: &Addresses, (email, password): (&str, &str)) -> Result<String> {
+pub(super) async fn sign_in(http: &Client, at: &Addresses, (email, password): (&str, &str)) -> Result<String> {
     let body = json!({ "email": email, "password": password });
     let answer = json(&asked(http.post(format!("{}/v1/sessions", at.users)).json(&body), 201).await?)?;
     Ok(text(&answer, "/access_token")?.into())
@@ -134,7 +134,7 @@ pub(super) fn client() -> Result<Client> {
 
 /// The answer's text; any other status is an error that shows it.
 pub(super) async fn asked(request: RequestBuilder, status: u16) -> Result<String> {
-    let answer = request.send().await.context("no answer")?;
+    let answer = request.send().await.map_err(|error| format!("no answer: {error:?}"))?;
     let (url, got) = (answer.url().clone(), answer.status());
     let text = answer.text().await.context(format_args!("{url} broke off"))?;
     if got == status { Ok(text) } else { Err(format!("{url} answered {got} instead of {status}: {text}").into()) }
