@@ -9,7 +9,9 @@ mod topology;
 use clap::{Args, Parser, Subcommand};
 use commands::{Failed, asyncapi, certs, database_init, demo, openapi, serve};
 use settings::{Flags, Settings};
-use std::{path::PathBuf, process::ExitCode};
+use std::{alloc::System, path::PathBuf, process::ExitCode};
+
+counted::global!(System);
 
 /// A commerce backend: start as one binary, move any domain out later, change no code.
 #[derive(Parser)]

@@ -2,6 +2,7 @@
 //!
 //! Counted are the statements and writing transactions of all domains together, without BEGIN, COMMIT and the records of
 //! idempotency. More than the table says is a change for the worse; less asks to write it down.
+mod allocations;
 mod roles;
 
 use serde_json::json;

@@ -352,6 +352,7 @@ fn operators(
 ) -> Result<actix_web::dev::Server, StartError> {
     let neighbours = Arc::clone(neighbours);
     let app = move || {
+        counted::leave_out_this_thread(); // the one worker's: who looks at the count must not change it
         let (metrics, databases, neighbours, stopping) =
             (metrics.clone(), databases.clone(), neighbours.clone(), stopping.clone());
         let render = move || {

@@ -53,7 +53,9 @@ impl Metrics {
         self.0.run_upkeep();
     }
     pub fn render(&self) -> String {
-        self.0.render()
+        let mut text = self.0.render();
+        counted::tell(&mut text);
+        text
     }
 }
 

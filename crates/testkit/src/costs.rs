@@ -5,36 +5,59 @@ use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Display,
+    time::Duration,
 };
+
+const TIMES: usize = 4;
+/// So many looks are taken when no two of them agree.
+const LOOKS: usize = 20;
+/// For so long nothing is counted where nobody is at work.
+const STILL: Duration = Duration::from_millis(10);
 
 /// Measures requests to a shop in which nobody else is at work.
 pub struct Meter<'a, C> {
     pub shop: &'a Shop,
     /// The cost, by what was counted before and after.
     pub of: fn(&Counters, &Counters) -> C,
+    client: reqwest::Client,
     /// By operation.
     pub found: BTreeMap<String, C>,
 }
 
 impl<'a, C: Ord> Meter<'a, C> {
     pub fn new(shop: &'a Shop, of: fn(&Counters, &Counters) -> C) -> Self {
-        Self { shop, of, found: BTreeMap::new() }
+        Self { shop, of, client: reqwest::Client::new(), found: BTreeMap::new() }
     }
-    /// What a request costs that succeeds; the least of three, for workers may be at work too.
+    /// What a request costs that succeeds: the least of a few, for what began before may still be at work. Always as
+    /// many, so that lists are as long whenever they are measured.
     pub async fn cost(&self, request: impl AsyncFn() -> Request) -> C {
         let mut least = None;
-        for _ in 0..3 {
+        for _ in 0..TIMES {
             let request = request().await;
-            let before = self.shop.counters().await;
+            let waiting = self.shop.workers_wait();
+            let before = self.settled().await;
             let answer = request.send().await;
             assert!(answer.status < 400, "{}: {}", answer.what, answer.json());
-            let cost = (self.of)(&before, &self.shop.counters().await);
+            let cost = (self.of)(&before, &self.settled().await);
+            drop(waiting);
             least = Some(match least {
                 Some(least) => std::cmp::min(least, cost),
                 None => cost,
             });
         }
-        least.expect("measured three times")
+        least.expect("measured at least once")
+    }
+    /// What was counted, once nothing more is.
+    async fn settled(&self) -> Counters {
+        let mut last = self.shop.counters_by(&self.client).await;
+        for _ in 0..LOOKS {
+            tokio::time::sleep(STILL).await;
+            let now = self.shop.counters_by(&self.client).await;
+            if std::mem::replace(&mut last, now.clone()) == now {
+                break;
+            }
+        }
+        last
     }
     pub async fn measure(&mut self, operation: &str, request: impl AsyncFn() -> Request) {
         let cost = self.cost(request).await;

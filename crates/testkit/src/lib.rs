@@ -36,7 +36,7 @@ pub use launch::{Broker, Died, Domain, Topology};
 pub use metrics::Counters;
 pub use proxy::{Proxy, Way};
 pub use receiver::{Posted, Receiver, Reply};
-pub use shop::{ADMIN, Backend, BrokerUsed, CrashAt, Options, Shop, chosen_topology, database};
+pub use shop::{ADMIN, Backend, BrokerUsed, CrashAt, Options, Shop, WorkersWait, chosen_topology, database};
 pub use tls::clients_can_be_made;
 pub use wait::{until, until_within};
 

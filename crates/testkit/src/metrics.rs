@@ -9,6 +9,9 @@ pub struct Counters {
     pub transactions: BTreeMap<String, u64>,
     pub calls: BTreeMap<String, u64>,
     pub retries: BTreeMap<String, u64>,
+    /// How often memory was asked for, and how many bytes of it.
+    pub allocations: u64,
+    pub allocated_bytes: u64,
 }
 
 impl Counters {
@@ -18,6 +21,8 @@ impl Counters {
         sum(&mut self.transactions, counted(text, "cleave_database_transactions_total", &["database"]));
         sum(&mut self.calls, counted(text, "cleave_remote_calls_total", &["service", "method"]));
         sum(&mut self.retries, counted(text, "cleave_remote_retries_total", &["service", "method"]));
+        self.allocations += alone(text, "cleave_allocations_total ");
+        self.allocated_bytes += alone(text, "cleave_allocated_bytes_total ");
     }
     /// What came since `before`, all domains together: statements, transactions.
     pub fn since(&self, before: &Self) -> (u64, u64) {
@@ -36,6 +41,11 @@ impl Counters {
 
 fn sum(all: &mut BTreeMap<String, u64>, more: Vec<(String, u64)>) {
     more.into_iter().for_each(|(name, count)| *all.entry(name).or_default() += count);
+}
+
+/// A counter without labels.
+fn alone(text: &str, name: &str) -> u64 {
+    text.lines().find_map(|line| line.strip_prefix(name)?.parse().ok()).unwrap_or_default()
 }
 
 /// A counter's lines: the values of `labels`, and how many.

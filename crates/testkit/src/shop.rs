@@ -4,7 +4,7 @@ use diesel::{Connection, PgConnection, connection::SimpleConnection};
 use launch::{Broker, Databases, Died, Domain, Errors, Fleet, Module, Plan, Signal, Topology, Wanted};
 use std::{
     collections::{BTreeMap, HashMap},
-    env,
+    env, fs,
     path::{Path, PathBuf},
     process::Command,
     sync::{Arc, Mutex as StdMutex, PoisonError},
@@ -119,6 +119,18 @@ pub struct Shop {
     dir: TempDir,
 }
 
+/// The file in a shop's folder that keeps its workers waiting.
+const WAIT: &str = "workers-wait";
+
+/// Workers wait as long as it lives.
+pub struct WorkersWait(PathBuf);
+
+impl Drop for WorkersWait {
+    fn drop(&mut self) {
+        fs::remove_file(&self.0).expect("the file is there as long as this is");
+    }
+}
+
 /// The administrator's address and password.
 pub const ADMIN: (&str, &str) = ("admin@test.example", "an admin's password");
 
@@ -136,6 +148,7 @@ impl Shop {
             ("CLEAVE__PAYMENTS__PROVIDERS", "manual,test".to_owned()),
             // What a killed process leased is waited for.
             ("CLEAVE__EVENTS__PACE__LEASE_SECONDS", "2".to_owned()),
+            ("CLEAVE_WORKERS_WAIT", dir.path().join(WAIT).display().to_string()),
             ("CLEAVE__LOG__FILTER", env::var("CLEAVE_TEST_LOG").unwrap_or_else(|_| "warn".to_owned())),
         ];
         let elsewhere = options.cluster;
@@ -325,11 +338,24 @@ impl Shop {
         }
     }
 
+    /// No worker begins a turn as long as what this gives lives: what a request costs is measured by itself. Turns that
+    /// have begun go on. Of a build for tests only.
+    #[must_use]
+    pub fn workers_wait(&self) -> WorkersWait {
+        let file = self.dir.path().join(WAIT);
+        fs::write(&file, "").expect("the shop's folder can be written to");
+        WorkersWait(file)
+    }
+
     /// What all its processes have measured so far.
     pub async fn counters(&self) -> Counters {
+        self.counters_by(&reqwest::Client::new()).await
+    }
+    /// The same, by a client whose connections are used again: who asks often saves the making of one.
+    pub(crate) async fn counters_by(&self, client: &reqwest::Client) -> Counters {
         let mut counters = Counters::default();
         for (_, internal) in self.internals() {
-            let answer = reqwest::get(format!("{internal}/metrics")).await.expect("metrics answer");
+            let answer = client.get(format!("{internal}/metrics")).send().await.expect("metrics answer");
             counters.add(&answer.text().await.expect("text"));
         }
         counters

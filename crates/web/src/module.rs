@@ -158,6 +158,11 @@ impl Worker {
     pub async fn run(self, stop: impl Future<Output = ()>) {
         tokio::pin!(stop);
         loop {
+            tokio::select! {
+                biased;
+                () = counted::until_work_is_wanted() => (),
+                () = &mut stop => break,
+            }
             let turn = tokio::spawn((self.turn)());
             let abort = turn.abort_handle();
             tokio::pin!(turn);
