@@ -140,21 +140,10 @@ impl Table {
     }
 }
 
-<<<<<<< HEAD
 /// Of the bench of this name.
 pub(super) fn write(workspace: &Workspace, bench: &str, figures: &str) -> Result<()> {
     let (page, begin) = (workspace.file(PAGE)?, begin(bench));
     let page = replaced(&page, &begin, figures).context(format_args!("{PAGE} lacks `{}` and `{END}`", begin.trim()))?;
-=======
-pub(super) fn write(workspace: &Workspace, figures: &str) -> Result<()> {
-    write_at(workspace, BEGIN, figures)
-}
-
-/// Between this mark, a line of its own, and the end of figures that comes next.
-pub(super) fn write_at(workspace: &Workspace, begin: &str, figures: &str) -> Result<()> {
-    let page = workspace.file(PAGE)?;
-    let page = replaced(&page, begin, figures).context(format_args!("{PAGE} lacks `{}` and `{END}`", begin.trim()))?;
->>>>>>> 6953ccfaf52e27ff598964243ee116ca28305174
     fs::write(workspace.root.join(PAGE), page).context(format_args!("cannot write {PAGE}"))?;
     println!("written into {PAGE}");
     Ok(())
@@ -199,7 +188,6 @@ mod tests {
 
     #[test]
     fn figures_take_the_place_of_earlier_ones() {
-<<<<<<< HEAD
         let (one, other) = (begin("speed"), begin("topologies"));
         let page = format!("# Page\n\n{other}\nother\n\n{END}\n\n{one}\nold\n\n{END}\n\nafter\n");
         let new = replaced(&page, &one, "| new |\n").unwrap();
@@ -207,12 +195,5 @@ mod tests {
         assert_eq!(new, expected);
         assert_eq!(replaced(&new, &one, "| new |\n").unwrap(), new);
         assert!(replaced("# Page", &one, "| new |").is_none());
-=======
-        let page = format!("# Page\n\n{BEGIN}\nold\n\n{END}\n\nafter\n");
-        let new = replaced(&page, BEGIN, "| new |\n").unwrap();
-        assert_eq!(new, format!("# Page\n\n{BEGIN}\n| new |\n\n{END}\n\nafter\n"));
-        assert_eq!(replaced(&new, BEGIN, "| new |\n").unwrap(), new);
-        assert!(replaced("# Page", BEGIN, "| new |").is_none());
->>>>>>> 6953ccfaf52e27ff598964243ee116ca28305174
     }
 }

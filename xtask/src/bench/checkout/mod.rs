@@ -43,7 +43,6 @@ use std::{
 };
 use tempfile::TempDir;
 
-const BEGIN: &str = "<!-- figures: written by cargo xtask bench checkout --write -->\n";
 const MEASURED: &str = "measured";
 
 #[derive(clap::Args)]
@@ -137,7 +136,7 @@ pub(crate) async fn run(workspace: &Workspace, mut arguments: Arguments) -> Resu
     fs::write(results.join("checkout.json"), format!("{json:#}\n")).context("cannot write checkout.json")?;
     fs::write(results.join("checkout.md"), &text).context("cannot write checkout.md")?;
     println!("\n{text}");
-    if arguments.write { page::write_at(workspace, BEGIN, &text) } else { Ok(()) }
+    if arguments.write { page::write(workspace, "checkout", &text) } else { Ok(()) }
 }
 
 fn told(facts: &str, size: u64, arguments: &Arguments, found: &Found) -> String {
