@@ -10,6 +10,7 @@ mod changes;
 mod ci;
 mod coverage;
 mod deps;
+mod dist;
 mod error;
 mod events;
 mod git;
@@ -60,6 +61,8 @@ enum Command {
     Acceptance(acceptance::Arguments),
     /// What it costs: figures for docs/performance.md
     Bench(bench::Arguments),
+    /// The release binary without its symbols, and the symbols beside it, in target/dist
+    Dist,
 }
 
 const STOPPED: &str = "interrupted; what was started has been stopped";
@@ -95,6 +98,7 @@ async fn run(command: Command) -> Result<()> {
         Command::Proto => proto::run(&workspace),
         Command::Versions(arguments) => versions::run(&workspace, arguments).await,
         Command::Acceptance(arguments) => acceptance::run(&workspace, arguments).await,
+        Command::Dist => dist::run(&workspace).await,
         Command::Bench(arguments) => bench::run(&workspace, arguments).await,
     }
 }

@@ -123,8 +123,12 @@ impl Forms {
     }
     /// The form that a tag names.
     pub(crate) fn tagged(&self, tag: &str) -> Option<HeaderValue> {
-        let forms = Encoding::COMPRESSED.map(|encoding| suffixed(&self.plain.tag, encoding));
-        std::iter::once(self.plain.tag.clone()).chain(forms).find(|form| form.as_bytes() == tag.as_bytes())
+        if self.plain.tag == tag {
+            return Some(self.plain.tag.clone());
+        }
+        let suffix = tag.strip_prefix(self.plain.tag.to_str().ok()?.strip_suffix('"')?)?;
+        let name = suffix.strip_prefix('-')?.strip_suffix('"')?;
+        Encoding::COMPRESSED.iter().any(|encoding| encoding.name() == name).then(|| value(tag))
     }
 }
 
@@ -135,7 +139,7 @@ fn suffixed(tag: &HeaderValue, encoding: Encoding) -> HeaderValue {
 }
 
 fn value(tag: &str) -> HeaderValue {
-    HeaderValue::from_str(tag).expect("a tag is hexadecimal digits in quotes")
+    HeaderValue::from_str(tag).expect("a tag is digits and a form in quotes")
 }
 
 #[cfg(test)]
@@ -183,7 +187,9 @@ mod tests {
             assert_eq!(forms.tagged(form.tag.to_str().unwrap()), Some(form.tag.clone()));
         }
         assert_eq!(forms.tagged("\"7-abc\"").unwrap(), "\"7-abc\"");
-        assert_eq!(forms.tagged("\"7-abc-deflate\""), None);
+        for other in ["\"7-abc-deflate\"", "\"7-abc-identity\"", "\"7-abc-br", "\"7-abcd\"", "\"7-ab\"", "", "\""] {
+            assert_eq!(forms.tagged(other), None, "{other}");
+        }
     }
 
     #[test]
