@@ -14,6 +14,7 @@ mod error;
 mod events;
 mod git;
 mod house;
+mod instructions;
 mod model;
 mod process;
 mod proto;
@@ -60,6 +61,8 @@ enum Command {
     Acceptance(acceptance::Arguments),
     /// What it costs: figures for docs/performance.md
     Bench(bench::Arguments),
+    /// Instructions of hot pure functions, against xtask/instructions.txt
+    Instructions(instructions::Arguments),
 }
 
 const STOPPED: &str = "interrupted; what was started has been stopped";
@@ -96,6 +99,7 @@ async fn run(command: Command) -> Result<()> {
         Command::Versions(arguments) => versions::run(&workspace, arguments).await,
         Command::Acceptance(arguments) => acceptance::run(&workspace, arguments).await,
         Command::Bench(arguments) => bench::run(&workspace, arguments).await,
+        Command::Instructions(arguments) => instructions::run(&workspace, arguments).await,
     }
 }
 

@@ -8,11 +8,13 @@ mod buf;
 mod nats;
 mod nginx;
 mod tansu;
+mod valgrind;
 mod wrk;
 
 pub(crate) use brokers::{Brokers, OwnNats};
 pub(crate) use buf::find as buf;
 pub(crate) use nginx::find as nginx;
+pub(crate) use valgrind::Valgrind;
 pub(crate) use wrk::find as wrk;
 
 use crate::{
