@@ -41,8 +41,10 @@ pub(crate) async fn package(workspace: &Workspace, name: &str, profile: &str) ->
     binary.canonicalize().context(format_args!("cargo built no {}", binary.display()))
 }
 
-/// What ends processes in tests: how it is asked for, and the names of its points.
-const ASKED: [&[u8]; 2] = [b"CLEAVE_CRASH_AT", b"--list-crash-points"];
+/// What ends processes in tests: how it is asked for, and the names of its points. What counts allocations there, and
+/// keeps workers waiting.
+const ASKED: [&[u8]; 4] =
+    [b"CLEAVE_CRASH_AT", b"--list-crash-points", b"cleave_allocations_total", b"CLEAVE_WORKERS_WAIT"];
 const DOMAINS: [&[u8]; 3] = [b"users", b"products", b"orders"];
 const MOMENTS: [&[u8]; 3] = [b".begun", b".asked", b".kept"];
 
@@ -74,6 +76,8 @@ mod tests {
         for (bytes, word) in [
             (&b"\0\x7fELF..CLEAVE_CRASH_AT.."[..], "CLEAVE_CRASH_AT"),
             (b"usage--list-crash-pointsmore", "--list-crash-points"),
+            (b"# TYPE cleave_allocations_total counter", "cleave_allocations_total"),
+            (b"CLEAVE_WORKERS_WAITother", "CLEAVE_WORKERS_WAIT"),
             (b"some textproducts.reserve.keptorders", "products.reserve.kept"),
             (b"orders.checkout_secure.asked", "orders.checkout_secure.asked"),
         ] {

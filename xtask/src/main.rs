@@ -15,6 +15,7 @@ mod error;
 mod events;
 mod git;
 mod house;
+mod instructions;
 mod model;
 mod process;
 mod proto;
@@ -63,6 +64,8 @@ enum Command {
     Bench(bench::Arguments),
     /// The release binary without its symbols, and the symbols beside it, in target/dist
     Dist,
+    /// Instructions of hot pure functions, against xtask/instructions.txt
+    Instructions(instructions::Arguments),
 }
 
 const STOPPED: &str = "interrupted; what was started has been stopped";
@@ -100,6 +103,7 @@ async fn run(command: Command) -> Result<()> {
         Command::Acceptance(arguments) => acceptance::run(&workspace, arguments).await,
         Command::Dist => dist::run(&workspace).await,
         Command::Bench(arguments) => bench::run(&workspace, arguments).await,
+        Command::Instructions(arguments) => instructions::run(&workspace, arguments).await,
     }
 }
 

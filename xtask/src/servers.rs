@@ -10,6 +10,7 @@ mod k6;
 mod nats;
 mod nginx;
 mod tansu;
+mod valgrind;
 mod wrk;
 
 pub(crate) use brokers::{Brokers, OwnNats};
@@ -17,6 +18,7 @@ pub(crate) use buf::find as buf;
 pub(crate) use clients::Clients;
 pub(crate) use k6::find as k6;
 pub(crate) use nginx::find as nginx;
+pub(crate) use valgrind::Valgrind;
 pub(crate) use wrk::{Wrk, find as wrk};
 
 use crate::{

@@ -2,13 +2,15 @@
 //!
 //! `caller -> Outbound -> (nothing, or a wire) -> Inbound -> service`. Both halves run on both paths, so policy cannot
 //! exist on one only. It never looks into a request: whose an order is, the domain decides.
+mod meter;
 mod verify;
 
 pub use verify::{Unverified, Verify};
 
 use kernel::{
-    Call, CallError, Clock, Effect, Failure, Handle, Invoke, Method, Needs, Outcome, Peer, Principal, Spec, Time, To,
+    Call, Clock, Contract, Effect, Failure, Handle, Invoke, Method, Needs, Outcome, Peer, Principal, Spec, Time, To,
 };
+use meter::Meters;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -38,11 +40,13 @@ pub struct Outbound<N> {
     next: N,
     peer: Peer,
     limit: Semaphore,
+    meters: Meters,
 }
 
 impl<N> Outbound<N> {
-    pub fn new(next: N, peer: Peer, limits: Limits) -> Self {
-        Self { next, peer, limit: Semaphore::new(limits.outbound) }
+    /// Before what carries out `T`'s methods.
+    pub fn new<T: Contract + ?Sized>(next: N, peer: Peer, limits: Limits) -> Self {
+        Self { next, peer, limit: Semaphore::new(limits.outbound), meters: Meters::of(T::METHODS) }
     }
 }
 
@@ -56,21 +60,9 @@ impl<M: Method, N: Invoke<M>> Invoke<M> for Outbound<N> {
             Ok(outcome) => outcome,
             Err(_) => Err(lost(M::SPEC).into()),
         };
-        observe(M::SPEC, started, &outcome);
+        self.meters.record(M::SPEC, &outcome, started.elapsed());
         outcome
     }
-}
-
-fn observe<T, E>(spec: &Spec, started: Instant, outcome: &Result<T, CallError<E>>) {
-    let word = match outcome {
-        Ok(_) => "ok",
-        Err(CallError::Domain(_)) => "domain",
-        Err(CallError::Denied) => "denied",
-        Err(CallError::Unavailable { .. }) => "unavailable",
-        Err(CallError::Unknown) => "unknown",
-    };
-    metrics::histogram!("cleave_call_seconds", "service" => spec.service, "method" => spec.method, "outcome" => word)
-        .record(started.elapsed());
 }
 
 /// The callee's half: may this peer, may this user, is there time; then the work, which a caller's hanging up does not
@@ -166,5 +158,5 @@ pub fn local<T: Handle<Outbound<Inbound<To<T>>>> + ?Sized>(
     inbound: Inbound<To<T>>,
     limits: Limits,
 ) -> Arc<T> {
-    T::handle(Outbound::new(inbound, peer, limits))
+    T::handle(Outbound::new::<T>(inbound, peer, limits))
 }

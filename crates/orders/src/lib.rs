@@ -5,6 +5,8 @@
 //! a placed order has a number, a confirmed reservation and a payment that is not declined. It asks products for prices
 //! and stock through traits, never inside a transaction, and never stores a payment token.
 mod domain;
+#[cfg(feature = "hot")]
+pub mod hot;
 mod http;
 mod payments;
 mod points;

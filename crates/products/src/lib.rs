@@ -7,6 +7,8 @@
 //! and what was sold of it the sum of the orders it heard of; a list is sorted by keys kept beside its rows, so both databases answer alike.
 //! It never calls another domain, never deletes a product that was sold, and stores no HTML that it did not clean.
 mod domain;
+#[cfg(feature = "hot")]
+pub mod hot;
 mod http;
 mod points;
 mod seed;

@@ -12,7 +12,7 @@ const TIMES: usize = 4;
 /// So many looks are taken when no two of them agree.
 const LOOKS: usize = 20;
 /// For so long nothing is counted where nobody is at work.
-const STILL: Duration = Duration::from_millis(10);
+const STILL: Duration = Duration::from_millis(4);
 
 /// Measures requests to a shop in which nobody else is at work.
 pub struct Meter<'a, C> {

@@ -30,5 +30,5 @@ impl<M: Method, W: Rpc<M>> Invoke<M> for Remote<W> {
 /// The trait `T` of another process, as the module that `link` speaks for may use it.
 pub fn remote<T: Handle<Outbound<Remote<W>>> + ?Sized, W>(link: &Arc<Link>, limits: Limits) -> Arc<T> {
     let next = Remote { link: Arc::clone(link), wire: PhantomData };
-    T::handle(Outbound::new(next, link.peer().clone(), limits))
+    T::handle(Outbound::new::<T>(next, link.peer().clone(), limits))
 }

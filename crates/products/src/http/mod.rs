@@ -5,7 +5,7 @@ mod imports;
 mod problems;
 mod products;
 mod reviews;
-mod shown;
+pub(crate) mod shown;
 mod stock;
 mod variants;
 

@@ -1,6 +1,7 @@
 //! What a wire promises, over real connections: who is believed, with files that change meanwhile; the contract that a
 //! handle in this process and a remote one keep alike; and what only a network can do.
 #![expect(clippy::unwrap_used, reason = "what a test sets up either works or the test fails")]
+mod allocations;
 mod authority;
 mod contract;
 mod files;
@@ -13,8 +14,10 @@ mod tokens;
 
 use authority::{Authority, Folder};
 use meeting::{Meeting, meet};
-use std::sync::Arc;
+use std::{alloc::System, sync::Arc};
 use wire::tls::Certificates;
+
+counted::global!(System);
 
 fn open(folder: &Folder, modules: &[&str]) -> Arc<Certificates> {
     Certificates::open(folder.path(), "shop", modules).unwrap()
