@@ -36,7 +36,13 @@ impl fmt::Display for Cost {
 
 /// A shop in which nobody else is at work, and nothing is ready.
 fn quiet() -> Shop {
-    let env = [("CLEAVE__PRODUCTS__SWEEP_SECONDS", "3600"), ("CLEAVE__PRODUCTS__READY__MIB", "0")];
+    // One connection a domain: which of several is taken, and has prepared a statement already, is chance.
+    let env = [
+        ("CLEAVE__PRODUCTS__SWEEP_SECONDS", "3600"),
+        ("CLEAVE__PRODUCTS__READY__MIB", "0"),
+        ("CLEAVE__DATABASE__THREADS", "1"),
+        ("CLEAVE__DATABASE__READERS", "1"),
+    ];
     let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     Shop::start(env!("CARGO_BIN_EXE_cleave"), Options { env, ..Options::default() })
 }

@@ -1,7 +1,7 @@
 //! Promises of stock: held, confirmed, shipped, released, and ended by time.
 use super::Service;
 use crate::{
-    domain::stock::{Kind, changed, short, state, summed},
+    domain::stock::{Kind, changed, short as short_of, state, summed},
     points::Point,
     store::{self, stock::Occasion},
 };
@@ -53,14 +53,23 @@ impl Service {
         let Err(Ended::Domain(ReserveError::OutOfStock { short })) = first else { return first };
         // Only now, in a transaction of its own: holds that are past their time may be what is missing.
         let variants: Vec<_> = short.iter().map(|short| short.variant).collect();
+        let asked = Arc::clone(&request);
         let freed = self.db.write(move |tx: &mut Conn| {
             let due = store::reservations::due_of(tx, &variants, now)?;
-            expire(tx, &due, now, trace, Point::FreeDueBegun)
+            if expire(tx, &due, now, trace, Point::FreeDueBegun)? > 0 {
+                return Ok(Freeing::Ours);
+            }
+            // whoever ended them since the first attempt was not quicker than this buyer, only elsewhere
+            let (Reserve { currency, .. }, lines) = &*asked;
+            let offers = store::reservations::offers(tx, variants.iter().copied(), *currency)?;
+            let enough = short_of(lines, &offers).is_empty();
+            Ok::<_, DatabaseError>(if enough { Freeing::Others } else { Freeing::Nothing })
         });
-        if freed.await? == 0 {
-            return Err(Ended::Domain(ReserveError::OutOfStock { short }));
+        match freed.await? {
+            Freeing::Ours => Point::FreeDueKept.reach(),
+            Freeing::Others => (),
+            Freeing::Nothing => return Err(Ended::Domain(ReserveError::OutOfStock { short })),
         }
-        Point::FreeDueKept.reach();
         attempt().await
     }
 
@@ -157,7 +166,7 @@ fn hold(tx: &mut Conn, request: &Reserve, lines: &[StockLine], occasion: Occasio
     if !moved.is_empty() {
         return Err(Ended::Domain(ReserveError::Changed { prices: moved }));
     }
-    let missing = short(lines, &offers);
+    let missing = short_of(lines, &offers);
     if !missing.is_empty() {
         return Err(Ended::Domain(ReserveError::OutOfStock { short: missing }));
     }
@@ -176,6 +185,13 @@ fn hold(tx: &mut Conn, request: &Reserve, lines: &[StockLine], occasion: Occasio
 /// them for held.
 fn same(tx: &mut Conn, id: ReservationId, lines: &[StockLine]) -> Result<(), Ended<ReserveError>> {
     if store::reservations::lines(tx, id)? == lines { Ok(()) } else { Err(Ended::Domain(ReserveError::Invalid)) }
+}
+
+/// Who ended the holds that stood in the way.
+enum Freeing {
+    Ours,
+    Others,
+    Nothing,
 }
 
 /// What a release came to.

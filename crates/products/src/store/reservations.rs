@@ -176,7 +176,7 @@ pub(crate) fn due(tx: &mut Conn, at: Time) -> Result<Vec<ReservationId>> {
     Ok(due.select(reservations::id).for_update().skip_locked().load(tx)?)
 }
 
-/// The same, of these variants.
+/// The same, of these variants; waits for whoever is just moving one of them, as its goods may be free then.
 pub(crate) fn due_of(tx: &mut Conn, variants: &[VariantId], at: Time) -> Result<Vec<ReservationId>> {
     let lines = reservation_lines::table
         .filter(reservation_lines::variant_id.eq_any(variants))
@@ -187,7 +187,7 @@ pub(crate) fn due_of(tx: &mut Conn, variants: &[VariantId], at: Time) -> Result<
         .filter(reservations::id.eq_any(lines))
         .order(reservations::id)
         .limit(1000);
-    Ok(due.select(reservations::id).for_update().skip_locked().load(tx)?)
+    Ok(due.select(reservations::id).for_update().load(tx)?)
 }
 
 /// Ends these holds, if they still are: the guard decides against a confirmation, not the clock.
