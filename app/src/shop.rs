@@ -73,26 +73,30 @@ pub(crate) fn routes() -> Vec<Route> {
 
 /// Migrates what lies in files; a server database must be up to date, since several processes may use it.
 pub(crate) fn prepare(settings: &Settings) -> Result<(), String> {
-    for Domain { name, location, migrations } in domains(settings) {
-        match &location {
-            Location::Sqlite { .. } => {
-                let run = database::migrate(&location, migrations).map_err(|error| format!("{name}: {error}"))?;
-                if !run.is_empty() {
-                    tracing::info!(domain = name, migrations = run.len(), "migrated");
-                }
+    of_each(domains(settings), |Domain { name, location, migrations }| match location {
+        Location::Sqlite { .. } => {
+            let run = database::migrate(location, migrations).map_err(|error| format!("{name}: {error}"))?;
+            if !run.is_empty() {
+                tracing::info!(domain = name, migrations = run.len(), "migrated");
             }
-            Location::Postgres { .. } => {
-                refuse_pending(name, &location, migrations)?;
-            }
+            Ok(())
         }
-    }
-    Ok(())
+        Location::Postgres { .. } => refuse_pending(name, location, migrations),
+    })
+}
+
+/// At once: most of it is waiting for a server or a disk. The first domain's complaint is told.
+fn of_each(domains: Vec<Domain>, look: impl Fn(&Domain) -> Result<(), String> + Sync) -> Result<(), String> {
+    std::thread::scope(|scope| {
+        let looking: Vec<_> = domains.iter().map(|domain| scope.spawn(|| look(domain))).collect();
+        let looked = looking.into_iter().map(|one| one.join().unwrap_or_else(|_| Err("a thread panicked".into())));
+        looked.fold(Ok(()), Result::and)
+    })
 }
 
 /// The same for whoever writes nothing, not even tables into a file.
 pub(crate) fn up_to_date(settings: &Settings) -> Result<(), String> {
-    let all = domains(settings);
-    all.iter().try_for_each(|Domain { name, location, migrations }| refuse_pending(name, location, migrations))
+    of_each(domains(settings), |Domain { name, location, migrations }| refuse_pending(name, location, migrations))
 }
 
 fn refuse_pending(name: &str, location: &Location, migrations: &Migrations) -> Result<(), String> {

@@ -77,9 +77,6 @@ async fn what_another_process_changes_is_seen_soon() {
 #[tokio::test]
 async fn what_nobody_tells_of_is_seen_within_the_bound() {
     const STALE: Duration = Duration::from_secs(2);
-    if Backend::chosen() != Backend::Postgres {
-        return; // a SQLite file has one server, and a lock says so
-    }
     let env = ("CLEAVE__PRODUCTS__READY__STALE_SECONDS".to_owned(), STALE.as_secs().to_string());
     let options = Options { env: vec![env], topology: Some(Topology::Single), ..Options::default() };
     let shop = Shop::start(env!("CARGO_BIN_EXE_cleave"), options);

@@ -8,6 +8,7 @@ use reqwest::{
 use std::{
     error::Error,
     net::{IpAddr, SocketAddr},
+    sync::OnceLock,
     time::{Duration, Instant},
 };
 
@@ -32,7 +33,8 @@ const IDLE: Duration = Duration::from_secs(30);
 const LONGEST: usize = 2048;
 
 pub struct Poster {
-    http: reqwest::Client,
+    /// Made for the first post: whom the machine trusts are some hundred files, and most shops post nothing.
+    http: OnceLock<Option<reqwest::Client>>,
     limits: Limits,
 }
 
@@ -85,16 +87,23 @@ pub enum Unsent {
 }
 
 impl Poster {
-    pub fn new(limits: Limits) -> Result<Self, String> {
-        let http = client()?
-            .dns_resolver(Checked(limits.networks.clone()))
-            .connect_timeout(limits.connect)
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(limits.idle)
-            .user_agent(concat!("Cleave-Webhooks/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| error.to_string())?;
-        Ok(Self { http, limits })
+    pub fn new(limits: Limits) -> Self {
+        Self { http: OnceLock::new(), limits }
+    }
+
+    fn http(&self) -> Result<&reqwest::Client, Unsent> {
+        let made = || -> Result<_, String> {
+            let client = client()?
+                .dns_resolver(Checked(self.limits.networks.clone()))
+                .connect_timeout(self.limits.connect)
+                .pool_idle_timeout(IDLE)
+                .pool_max_idle_per_host(self.limits.idle)
+                .user_agent(concat!("Cleave-Webhooks/", env!("CARGO_PKG_VERSION")))
+                .build();
+            client.map_err(|error| error.to_string())
+        };
+        let told = |error: &String| tracing::error!(error, "nothing can be posted until this process starts again");
+        self.http.get_or_init(|| made().inspect_err(told).ok()).as_ref().ok_or(Unsent::NoConnection)
     }
 
     /// A name is looked up when it is connected to, and every address behind it is checked then.
@@ -126,7 +135,7 @@ impl Poster {
         body: impl Into<Bytes>,
     ) -> Result<Answer, Unsent> {
         let begun = Instant::now();
-        let request = self.http.post(target.0.clone()).body(body.into());
+        let request = self.http()?.post(target.0.clone()).body(body.into());
         let request = headers.into_iter().fold(request, |request, (name, value)| request.header(name, value));
         let sent = tokio::time::timeout(self.limits.time, request.send()).await;
         let mut answer = sent.map_err(|_| Unsent::TooSlow)?.map_err(|error| unsent(&error))?;
@@ -192,7 +201,7 @@ mod tests {
     fn poster(networks: &[&str], plaintext: bool) -> Poster {
         let networks = Networks(networks.iter().map(|text| text.parse().unwrap()).collect());
         let (time, connect) = (Duration::from_secs(5), Duration::from_secs(2));
-        Poster::new(Limits { time, connect, idle: 1, plaintext, networks }).unwrap()
+        Poster::new(Limits { time, connect, idle: 1, plaintext, networks })
     }
 
     #[test]

@@ -73,7 +73,7 @@ impl Reply {
         &self.body
     }
     pub(crate) fn into_body(self) -> Bytes {
-        self.body.into()
+        self.body.into_boxed_slice().into() // it may be kept: without its buffer's room
     }
 
     /// How it is kept: the head's length, the head, the body.

@@ -14,11 +14,13 @@ pub(crate) enum Encoding {
 
 /// Shorter bodies fit into a packet or two anyway.
 const SHORTEST: usize = 1024;
-/// They are made while somebody waits: some milliseconds for the longest lists. The higher levels save little more.
-const BROTLI_QUALITY: i32 = 5;
+/// How hard it is tried: brotli's quality, the levels of zstd and gzip. They are made while somebody waits: a
+/// millisecond or two. Higher ones save little more.
+const LEVELS: (i32, i32, u32) = (5, 6, 6);
+/// The same for bodies that would take much longer.
+const QUICK: (i32, i32, u32) = (1, 1, 1);
+const LONG: usize = 256 << 10;
 const BROTLI_WINDOW: i32 = 22;
-const ZSTD_LEVEL: i32 = 6;
-const GZIP_LEVEL: u32 = 6;
 
 impl Encoding {
     pub(crate) const COMPRESSED: [Self; 3] = [Self::Brotli, Self::Zstd, Self::Gzip];
@@ -35,25 +37,27 @@ impl Encoding {
 
     /// The smallest form that the client understands. `*` and weights are not weighed up: only a weight of 0 refuses.
     pub(crate) fn wanted(headers: &HeaderMap) -> Self {
-        let accepted = |encoding: &Self| {
-            let values = headers.get_all("accept-encoding").filter_map(|value| value.to_str().ok());
-            values.flat_map(|value| value.split(',')).any(|one| {
-                let (name, weight) = one.split_once(';').unwrap_or((one, ""));
-                name.trim().eq_ignore_ascii_case(encoding.name()) && !is_zero(weight)
-            })
-        };
-        if headers.contains_key("accept-encoding") {
-            Self::COMPRESSED.into_iter().find(accepted).unwrap_or(Self::Identity)
-        } else {
-            Self::Identity
+        if !headers.contains_key("accept-encoding") {
+            return Self::Identity;
         }
+        Self::COMPRESSED.into_iter().find(|encoding| encoding.is_accepted(headers)).unwrap_or(Self::Identity)
+    }
+    /// As it is, everybody understands it.
+    pub(crate) fn is_accepted(self, headers: &HeaderMap) -> bool {
+        let values = headers.get_all("accept-encoding").filter_map(|value| value.to_str().ok());
+        let mut named = values.flat_map(|value| value.split(',')).filter_map(|one| {
+            let (name, weight) = one.split_once(';').unwrap_or((one, ""));
+            name.trim().eq_ignore_ascii_case(self.name()).then_some(weight)
+        });
+        self == Self::Identity || named.any(|weight| !is_zero(weight))
     }
 
     fn compress(self, body: &[u8]) -> std::io::Result<Vec<u8>> {
+        let (brotli, zstd, gzip) = if body.len() < LONG { LEVELS } else { QUICK };
         match self {
             Self::Brotli => {
                 let params = brotli::enc::BrotliEncoderParams {
-                    quality: BROTLI_QUALITY,
+                    quality: brotli,
                     lgwin: BROTLI_WINDOW,
                     size_hint: body.len(),
                     ..Default::default()
@@ -62,10 +66,10 @@ impl Encoding {
                 brotli::BrotliCompress(&mut &*body, &mut compressed, &params)?;
                 Ok(compressed)
             }
-            Self::Zstd => zstd::bulk::compress(body, ZSTD_LEVEL),
+            Self::Zstd => zstd::bulk::compress(body, zstd),
             Self::Gzip => {
                 let into = Vec::with_capacity(body.len() / 4);
-                let mut encoder = flate2::write::GzEncoder::new(into, flate2::Compression::new(GZIP_LEVEL));
+                let mut encoder = flate2::write::GzEncoder::new(into, flate2::Compression::new(gzip));
                 encoder.write_all(body)?;
                 encoder.finish()
             }
@@ -76,8 +80,10 @@ impl Encoding {
 
 /// `q=0`, `q=0.000`.
 fn is_zero(weight: &str) -> bool {
-    let value = weight.trim().strip_prefix("q=").map(str::trim);
-    value.is_some_and(|value| value.starts_with('0') && value.bytes().all(|byte| matches!(byte, b'0' | b'.')))
+    let value = weight.split_once('=').filter(|(name, _)| name.trim().eq_ignore_ascii_case("q"));
+    value
+        .map(|(_, value)| value.trim())
+        .is_some_and(|value| value.starts_with('0') && value.bytes().all(|byte| matches!(byte, b'0' | b'.')))
 }
 
 /// A body in one form, and the tag of that form.
@@ -92,7 +98,7 @@ pub(crate) struct Form {
 #[derive(Debug)]
 pub(crate) struct Forms {
     plain: Form,
-    /// In the order of [`Encoding::COMPRESSED`]; `None` where it would not be smaller.
+    /// In the order of [`Encoding::COMPRESSED`]; `None` where it would not be much smaller.
     compressed: [OnceLock<Option<Form>>; 3],
 }
 
@@ -100,10 +106,12 @@ impl Forms {
     pub(crate) fn of(body: Bytes, tag: &str) -> Self {
         Self { plain: Form { encoding: Encoding::Identity, body, tag: value(tag) }, compressed: Default::default() }
     }
+    #[cfg(test)]
     pub(crate) fn plain(&self) -> &Form {
         &self.plain
     }
-    /// What all its forms may take, about: those that are compressed are smaller together.
+    /// What all its forms take, about: those that are compressed are, together, as a rule no larger than the plain one, and
+    /// at most twice as large.
     pub(crate) fn weight(&self) -> usize {
         let body = self.plain.body.len();
         if body < SHORTEST { body } else { body * 2 }
@@ -116,19 +124,22 @@ impl Forms {
         };
         let made = self.compressed[place].get_or_init(|| {
             let body = (self.plain.body.len() >= SHORTEST).then(|| wanted.compress(&self.plain.body).ok()).flatten();
-            let body = body.filter(|body| body.len() < self.plain.body.len())?;
-            Some(Form { encoding: wanted, body: body.into(), tag: suffixed(&self.plain.tag, wanted) })
+            let body = body.filter(|body| body.len() / 2 < self.plain.body.len() / 3)?;
+            // without the room that its buffer had beyond it
+            let body = body.into_boxed_slice().into();
+            Some(Form { encoding: wanted, body, tag: suffixed(&self.plain.tag, wanted) })
         });
         made.as_ref().unwrap_or(&self.plain)
     }
     /// The form that a tag names.
-    pub(crate) fn tagged(&self, tag: &str) -> Option<HeaderValue> {
+    pub(crate) fn tagged(&self, tag: &str) -> Option<(Encoding, HeaderValue)> {
         if self.plain.tag == tag {
-            return Some(self.plain.tag.clone());
+            return Some((Encoding::Identity, self.plain.tag.clone()));
         }
         let suffix = tag.strip_prefix(self.plain.tag.to_str().ok()?.strip_suffix('"')?)?;
         let name = suffix.strip_prefix('-')?.strip_suffix('"')?;
-        Encoding::COMPRESSED.iter().any(|encoding| encoding.name() == name).then(|| value(tag))
+        let form = Encoding::COMPRESSED.into_iter().find(|encoding| encoding.name() == name)?;
+        Some((form, value(tag)))
     }
 }
 
@@ -155,6 +166,7 @@ mod tests {
             ("gzip;q=1.0, br;q=0", Encoding::Gzip),
             ("GZIP , zstd ;q=0.1", Encoding::Zstd),
             ("br;q=0.000, zstd;q=0., gzip; q=0", Encoding::Identity),
+            ("br;Q=0, zstd; q = 0, gzip;q=0.001", Encoding::Gzip),
             ("deflate, *", Encoding::Identity),
             ("", Encoding::Identity),
         ] {
@@ -184,9 +196,9 @@ mod tests {
             assert_eq!((form.encoding, read(form).as_slice()), (encoding, &*body));
             assert!(form.body.len() * 10 < body.len(), "{encoding:?}: {}", form.body.len());
             assert_eq!(form.tag, format!("\"7-abc-{}\"", encoding.name()));
-            assert_eq!(forms.tagged(form.tag.to_str().unwrap()), Some(form.tag.clone()));
+            assert_eq!(forms.tagged(form.tag.to_str().unwrap()), Some((encoding, form.tag.clone())));
         }
-        assert_eq!(forms.tagged("\"7-abc\"").unwrap(), "\"7-abc\"");
+        assert_eq!(forms.tagged("\"7-abc\"").unwrap().0, Encoding::Identity);
         for other in ["\"7-abc-deflate\"", "\"7-abc-identity\"", "\"7-abc-br", "\"7-abcd\"", "\"7-ab\"", "", "\""] {
             assert_eq!(forms.tagged(other), None, "{other}");
         }

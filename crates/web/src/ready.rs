@@ -6,12 +6,12 @@
 //! [`Settings::stale_seconds`].
 //!
 //! Of several who ask for the same at once, one asks the database. An answer that was made while something in it changed
-//! is given only to who asked for it before, and is not kept.
+//! is given only to who asked for it before, and is not kept; so is a refusal.
 use crate::{
     Reply,
     answer::listed,
     edge,
-    encoding::{Encoding, Form, Forms},
+    encoding::{Encoding, Forms},
 };
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -30,7 +30,7 @@ use std::{
         Arc, Mutex, Weak,
         atomic::{AtomicBool, Ordering::SeqCst},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 use uuid::Uuid;
 
@@ -72,6 +72,8 @@ pub struct Fresh {
 pub struct Ready {
     answers: Cache<String, Arc<Answer>>,
     index: Mutex<Index>,
+    /// How old an answer may be, from before it was read.
+    bound: Duration,
     /// Other processes may change what is shown here, and are not heard.
     deaf: AtomicBool,
     keeps: bool,
@@ -128,12 +130,15 @@ fn key(request: &HttpRequest) -> Option<&str> {
 const LONGEST_KEY: usize = 512;
 /// What an answer costs beside its bytes and its key.
 const OVERHEAD: usize = 256;
-/// Changes that are remembered, for answers that are being made.
+/// Changes that are remembered, for answers that are being made, and the things in them.
 const RECENT: usize = 4096;
+const RECENT_THINGS: usize = 65_536;
 
 pub(crate) struct Answer {
     forms: Forms,
     shows: usize,
+    /// Before it was read.
+    begun: Instant,
     stale: AtomicBool,
     pub(crate) route: Arc<Route>,
 }
@@ -159,11 +164,11 @@ impl Route {
 }
 
 impl Answer {
-    fn of(Fresh { reply, shows }: Fresh, route: &Arc<Route>) -> (Arc<Self>, Vec<Uuid>) {
+    fn of(Fresh { reply, shows }: Fresh, begun: Instant, route: &Arc<Route>) -> (Arc<Self>, Vec<Uuid>) {
         let tag = reply.tag().unwrap_or_default().to_owned();
         let forms = Forms::of(reply.into_body(), &tag);
         let (stale, route) = (AtomicBool::new(false), Arc::clone(route));
-        (Arc::new(Self { forms, shows: shows.len(), stale, route }), shows)
+        (Arc::new(Self { forms, shows: shows.len(), begun, stale, route }), shows)
     }
     fn is_stale(&self) -> bool {
         self.stale.load(SeqCst)
@@ -177,21 +182,18 @@ impl Answer {
     }
     /// The form that the client understands, or that it has one already.
     pub(crate) fn respond(&self, request: &HttpRequest) -> HttpResponse {
+        self.respond_as(Encoding::wanted(request.headers()), request)
+    }
+    /// As it is: for whoever is the first to ask, who may be the last.
+    fn respond_plain(&self, request: &HttpRequest) -> HttpResponse {
+        self.respond_as(Encoding::Identity, request)
+    }
+    fn respond_as(&self, wanted: Encoding, request: &HttpRequest) -> HttpResponse {
         let vary = (header::VARY, HeaderValue::from_static("accept-encoding"));
-        if let Some(tag) = self.held(request) {
+        if let Some(tag) = self.held(wanted, request) {
             return HttpResponse::NotModified().insert_header((header::ETAG, tag)).insert_header(vary).finish();
         }
-        self.send(self.forms.form(Encoding::wanted(request.headers())), vary)
-    }
-    /// As it is: for whoever asks for what is not kept.
-    fn respond_plain(&self, request: &HttpRequest) -> HttpResponse {
-        let vary = (header::VARY, HeaderValue::from_static("accept-encoding"));
-        match self.held(request) {
-            Some(_) => self.respond(request),
-            None => self.send(self.forms.plain(), vary),
-        }
-    }
-    fn send(&self, form: &Form, vary: (HeaderName, HeaderValue)) -> HttpResponse {
+        let form = self.forms.form(wanted);
         let mut response = HttpResponse::Ok();
         response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static("application/json")));
         response.insert_header((header::ETAG, form.tag.clone())).insert_header(vary);
@@ -200,11 +202,15 @@ impl Answer {
         }
         response.body(form.body.clone())
     }
-    /// The tag of the form that the client says it has.
-    fn held(&self, request: &HttpRequest) -> Option<HeaderValue> {
-        let tags = listed(request.headers(), "if-none-match").map(|tag| tag.trim_start_matches("W/"));
-        tags.filter_map(|tag| if tag == "*" { Some(self.forms.plain().tag.clone()) } else { self.forms.tagged(tag) })
-            .next()
+    /// The tag of the form that the client says it has. Not of one that it does not accept: a cache that asks for a
+    /// client would give it that form.
+    fn held(&self, wanted: Encoding, request: &HttpRequest) -> Option<HeaderValue> {
+        let headers = request.headers();
+        let mut tags = listed(headers, "if-none-match").map(|tag| tag.trim_start_matches("W/"));
+        tags.find_map(|tag| match tag {
+            "*" => Some(self.forms.form(wanted).tag.clone()),
+            tag => self.forms.tagged(tag).filter(|(form, _)| form.is_accepted(headers)).map(|(_, tag)| tag),
+        })
     }
 }
 
@@ -214,6 +220,8 @@ struct Index {
     /// How many changes there were.
     now: u64,
     recent: VecDeque<(u64, Touched)>,
+    /// Things in `recent`.
+    remembered: usize,
     showing: HashMap<Uuid, Vec<Weak<Answer>>>,
     /// Entries in `showing`, dead ones among them; and how many are enough to look through it.
     entries: usize,
@@ -232,15 +240,18 @@ impl Index {
             self.entries -= answers.len();
             answers.iter().for_each(let_go);
         }
+        self.remembered += touched.things().count();
         self.recent.push_back((self.now, touched.clone()));
-        if self.recent.len() > RECENT {
-            self.recent.pop_front();
+        while self.recent.len() > RECENT || self.remembered > RECENT_THINGS {
+            let Some((_, forgotten)) = self.recent.pop_front() else { break };
+            self.remembered -= forgotten.things().count();
         }
     }
 
     /// Keeps track of an answer that was begun at `begun`; one that shows what changed since is let go.
     fn shows(&mut self, begun: u64, answer: &Arc<Answer>, things: &[Uuid]) {
-        let forgotten = self.recent.front().is_some_and(|(first, _)| *first > begun + 1);
+        let remembers_from = self.recent.front().map_or(self.now + 1, |(first, _)| *first);
+        let forgotten = remembers_from > begun + 1;
         let since = self.recent.iter().rev().take_while(|(at, _)| *at > begun);
         let changed =
             |touched: &Touched| touched.is_everything() || touched.things().any(|thing| things.contains(&thing));
@@ -283,14 +294,13 @@ impl Ready {
     }
 
     fn new(settings: Settings, is_shared: bool) -> Self {
-        let mut answers = Cache::builder().max_capacity(settings.mib << 20);
-        answers = answers.weigher(|key: &String, answer: &Arc<Answer>| answer.weight(key));
-        if is_shared {
-            answers = answers.time_to_live(Duration::from_secs(settings.stale_seconds));
-        }
+        // Beside a server on SQLite, too, its commands may write, and nobody tells it.
+        let bound = Duration::from_secs(settings.stale_seconds);
+        let answers = Cache::builder().max_capacity(settings.mib << 20).time_to_live(bound);
+        let answers = answers.weigher(|key: &String, answer: &Arc<Answer>| answer.weight(key)).build();
         let index = Mutex::new(Index { look_at: 1024, ..Index::default() });
         let (deaf, counted) = (AtomicBool::new(is_shared), Counted::default());
-        Self { answers: answers.build(), index, deaf, keeps: settings.mib > 0, counted }
+        Self { answers, index, bound, deaf, keeps: settings.mib > 0, counted }
     }
 
     fn hear(&self, news: &News<'_>) {
@@ -307,6 +317,9 @@ impl Ready {
         }
     }
     fn touched(&self, touched: &Touched) {
+        if !self.keeps {
+            return;
+        }
         self.index.lock().expect("never poisoned").touched(touched);
     }
     fn now(&self) -> u64 {
@@ -322,12 +335,17 @@ impl Ready {
         make: impl Fn() -> F,
     ) -> Result<HttpResponse, E> {
         match key(request).filter(|_| alike && self.keeps && !self.deaf.load(SeqCst)) {
-            Some(key) => Ok(self.find(key, &Route::of(request), make).await?.respond(request)),
+            Some(key) => {
+                let (answer, was_ready) = self.find(key, &Route::of(request), make).await?;
+                // compressed for the second who asks: there is no end of targets that are asked for once
+                Ok(if was_ready { answer.respond(request) } else { answer.respond_plain(request) })
+            }
             None => {
                 if alike {
                     self.counted.passed.increment(1);
                 }
-                Ok(Answer::of(make().await?, &Arc::default()).0.respond_plain(request))
+                let begun = Instant::now();
+                Ok(Answer::of(make().await?, begun, &Arc::default()).0.respond_plain(request))
             }
         }
     }
@@ -335,34 +353,46 @@ impl Ready {
     /// What is there for `key`, and good.
     async fn ready(&self, key: &str) -> Option<Arc<Answer>> {
         let answer = self.answers.get(key).await?;
-        if !answer.is_stale() && !self.deaf.load(SeqCst) {
+        if self.is_good(&answer) && !self.deaf.load(SeqCst) {
             return Some(answer);
         }
         self.answers.remove(key).await;
         None
     }
+    fn is_good(&self, answer: &Answer) -> bool {
+        !answer.is_stale() && answer.begun.elapsed() < self.bound
+    }
 
+    /// The answer, and whether it was ready.
     async fn find<E: Clone + Send + Sync + 'static, F: Future<Output = Result<Fresh, E>>>(
         &self,
         key: &str,
         route: &Arc<Route>,
         make: impl Fn() -> F,
-    ) -> Result<Arc<Answer>, E> {
+    ) -> Result<(Arc<Answer>, bool), E> {
+        let (asked, since) = (self.now(), Instant::now());
         // Twice: who joins a read that began before a change that it knows of must not be given what was read.
         for _ in 0..2 {
             if let Some(answer) = self.ready(key).await {
                 self.counted.ready.increment(1);
-                return Ok(answer);
+                return Ok((answer, true));
             }
-            let answer = self.answers.try_get_with_by_ref(key, self.made(route, &make)).await;
-            let answer = answer.map_err(|error| E::clone(&error))?;
-            if !answer.is_stale() {
-                self.counted.made.increment(1);
-                return Ok(answer);
+            let made = async {
+                let begun = self.now();
+                self.made(route, &make).await.map_err(|error| (begun, error))
+            };
+            match self.answers.try_get_with_by_ref(key, made).await {
+                Ok(answer) if self.is_good(&answer) || (!answer.is_stale() && answer.begun >= since) => {
+                    self.counted.made.increment(1);
+                    return Ok((answer, false));
+                }
+                // Nothing changed from this question to the beginning of that read.
+                Err(error) if error.0 >= asked => return Err(error.1.clone()),
+                Ok(_) | Err(_) => (),
             }
         }
         self.counted.passed.increment(1);
-        self.made(route, &make).await
+        Ok((self.made(route, &make).await?, false))
     }
 
     async fn made<E, F: Future<Output = Result<Fresh, E>>>(
@@ -370,8 +400,8 @@ impl Ready {
         route: &Arc<Route>,
         make: impl Fn() -> F,
     ) -> Result<Arc<Answer>, E> {
-        let begun = self.now();
-        let (answer, shows) = Answer::of(make().await?, route);
+        let (begun, since) = (self.now(), Instant::now());
+        let (answer, shows) = Answer::of(make().await?, since, route);
         self.index.lock().expect("never poisoned").shows(begun, &answer, &shows);
         Ok(answer)
     }
@@ -391,7 +421,10 @@ mod tests {
             make: impl Fn() -> F,
         ) -> Result<Arc<Answer>, ()> {
             let route = Arc::default();
-            if self.deaf.load(SeqCst) { self.made(&route, make).await } else { self.find(key, &route, make).await }
+            match self.deaf.load(SeqCst) {
+                true => self.made(&route, make).await,
+                false => Ok(self.find(key, &route, make).await?.0),
+            }
         }
     }
 
@@ -454,6 +487,63 @@ mod tests {
         }
         let thing = Thing::new();
         assert!(ready.kept("x", || thing.show()).await.is_ok());
+    }
+
+    /// Whoever asks after it was published is not told that it is not there, by whoever looked before.
+    #[tokio::test]
+    async fn nobody_is_refused_by_what_was_before_a_change_that_they_know_of() {
+        let (ready, thing) = (Ready::new(KEPT, false), Thing::new());
+        let (looked, goes_on) = (tokio::sync::Notify::new(), tokio::sync::Notify::new());
+        let published = AtomicBool::new(false);
+        let make = || async {
+            if published.load(SeqCst) {
+                return thing.show().await;
+            }
+            looked.notify_one();
+            goes_on.notified().await;
+            Err(())
+        };
+        let early = ready.kept("thing", make);
+        let late = async {
+            looked.notified().await;
+            published.store(true, SeqCst);
+            touched(&ready, thing.id);
+            let asks = ready.kept("thing", make);
+            let lets_it_end = async {
+                tokio::task::yield_now().await;
+                goes_on.notify_one();
+            };
+            tokio::join!(asks, lets_it_end).0
+        };
+        let (early, late) = tokio::join!(early, late);
+        assert!(early.is_err() && late.is_ok());
+    }
+
+    /// However long the read takes: age counts from before it.
+    #[tokio::test]
+    async fn an_answer_is_as_old_as_its_read() {
+        let ready = Ready::new(KEPT, false);
+        let (answer, _) = ready.find("old", &Arc::default(), async || Thing::new().show().await).await.unwrap();
+        assert!(ready.is_good(&answer));
+        let begun = Instant::now().checked_sub(ready.bound).unwrap();
+        let fresh = Thing::new().show().await.unwrap();
+        assert!(!ready.is_good(&Answer::of(fresh, begun, &Arc::default()).0));
+    }
+
+    #[tokio::test]
+    async fn what_changed_is_remembered_within_bounds() {
+        let ready = Ready::new(KEPT, false);
+        let begun = ready.now();
+        for _ in 0..2 * RECENT_THINGS / 200 {
+            ready.touched(&Touched::of((0..200).map(|_| Uuid::new_v4())));
+        }
+        let index = ready.index.lock().unwrap();
+        assert!(index.remembered <= RECENT_THINGS && index.recent.len() <= RECENT);
+        drop(index);
+        // what began before all that is remembered cannot be known to be good
+        let (answer, shows) = Answer::of(Thing::new().show().await.unwrap(), Instant::now(), &Arc::default());
+        ready.index.lock().unwrap().shows(begun, &answer, &shows);
+        assert!(answer.is_stale());
     }
 
     /// Whoever asks after a change sees it, whatever others ask at the same time.

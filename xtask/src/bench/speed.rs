@@ -216,6 +216,7 @@ async fn on(
     for (topology, products) in places {
         let mut stand = Stand::open(&tools, &yard, topology, products).await?;
         stand.furnish(arguments.orders).await?;
+        stand.rest().await?;
         shops.push(stand);
     }
     let (name, kept) = match &postgres {
@@ -228,6 +229,9 @@ async fn on(
     let mut start = started(first, &name, arguments.starts).await?;
     let mut rows = Vec::new();
     let ids = shops.first().context("no shop")?.ids();
+    for shop in &shops {
+        shop.rest().await?;
+    }
     for group in ready(&tools, &shops, postgres.as_ref()).await? {
         rows.extend(rounds(&tools, &name, &group, arguments).await?);
     }
@@ -238,6 +242,7 @@ async fn on(
     (start.loaded_mb, start.most_mb) = (memory(&ids, "VmRSS:")?, memory(&ids, "VmHWM:")?);
     for shop in &mut shops {
         shop.again(Some(NOTHING_READY)).await?;
+        shop.rest().await?;
     }
     for group in built(&tools, &shops, postgres.as_ref()).await? {
         rows.extend(rounds(&tools, &name, &group, arguments).await?);
@@ -325,6 +330,7 @@ async fn of_sizes(
     for size in &arguments.sizes {
         let mut stand = Stand::open(tools, yard, Topology::Single, *size).await?;
         stand.again(Some(NOTHING_READY)).await?;
+        stand.rest().await?;
         shops.push(stand);
     }
     shops.sort_by_key(|shop| shop.products);

@@ -18,7 +18,7 @@ use diesel::{
     sql_types::{Integer, Text},
 };
 use std::{
-    sync::Weak,
+    sync::{Weak, atomic::Ordering::SeqCst},
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -65,9 +65,12 @@ struct Ear {
 fn hear(database: &Weak<Inner>, changes: &str, connect: impl Fn() -> Option<Ear>) {
     let (mut held, mut tried): (Option<Ear>, Option<Instant>) = (None, None);
     loop {
-        // Until the database is closed.
         let Some(inner) = database.upgrade() else { return };
-        if inner.lanes.read().expect("never poisoned").is_none() {
+        // Nothing is written any more; what was written last is still to be said.
+        if inner.closed.load(SeqCst) {
+            if let Some(ear) = &mut held {
+                let _ = turn(&inner, ear, changes);
+            }
             return;
         }
         let due = held.is_none() && tried.is_none_or(|tried| tried.elapsed() > CONNECT_AGAIN);

@@ -21,7 +21,10 @@ use crate::{
 };
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use std::{
-    sync::{Arc, Mutex, OnceLock, RwLock, Weak},
+    sync::{
+        Arc, Mutex, OnceLock, RwLock, Weak,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
     thread::JoinHandle,
     time::Instant,
 };
@@ -59,6 +62,9 @@ struct Inner {
     name: &'static str,
     lanes: RwLock<Option<Lanes>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// The thread that hears other processes, and whether it is to end.
+    ear: Mutex<Option<JoinHandle<()>>>,
+    closed: AtomicBool,
     meter: Meter,
     shared: bool,
     /// Somebody wrote events.
@@ -117,6 +123,8 @@ impl Database {
                 name,
                 lanes,
                 threads: Mutex::new(threads),
+                ear: Mutex::default(),
+                closed: AtomicBool::new(false),
                 meter,
                 shared,
                 told,
@@ -199,7 +207,7 @@ impl Database {
         let hear = self.inner.hear.lock().expect("never poisoned").take();
         if let Some(hear) = hear {
             let thread = hear(Arc::downgrade(&self.inner));
-            self.inner.threads.lock().expect("never poisoned").push(thread);
+            *self.inner.ear.lock().expect("never poisoned") = Some(thread);
         }
     }
 
@@ -224,12 +232,18 @@ impl Database {
         self.read(|conn| Ok(diesel::connection::SimpleConnection::batch_execute(conn, "SELECT 1")?)).await
     }
 
-    /// Takes nothing new, finishes what is queued.
+    /// Takes nothing new, finishes what is queued, and has told other processes of it.
     pub async fn close(&self) {
         self.inner.lanes.write().expect("never poisoned").take();
-        let threads = std::mem::take(&mut *self.inner.threads.lock().expect("never poisoned"));
-        let joined = tokio::task::spawn_blocking(move || threads.into_iter().for_each(|t| drop(t.join())));
-        joined.await.expect("joining does not panic");
+        let inner = Arc::clone(&self.inner);
+        let joined = tokio::task::spawn_blocking(move || {
+            let threads = std::mem::take(&mut *inner.threads.lock().expect("never poisoned"));
+            threads.into_iter().for_each(|thread| drop(thread.join()));
+            inner.closed.store(true, SeqCst);
+            let ear = inner.ear.lock().expect("never poisoned").take();
+            ear.map(JoinHandle::join)
+        });
+        drop(joined.await.expect("joining does not panic"));
     }
 }
 

@@ -46,8 +46,15 @@ impl CustomizedPasswordHasher<PasswordHash> for Workshop {
             memory.resize(params.block_count(), Block::new());
         }
         let memory = &mut memory[..params.block_count()];
-        Argon2::new(algorithm, version, params.clone())
-            .hash_password_into_with_memory(password, &salt, output, memory)?;
+        let hashed = Argon2::new(algorithm, version, params.clone()).hash_password_into_with_memory(
+            password,
+            &salt,
+            output,
+            &mut *memory,
+        );
+        // It would tell more of the password than its hash does, for as long as nobody signs in.
+        memory.fill(Block::new());
+        hashed?;
         Ok(PasswordHash {
             algorithm: algorithm.ident(),
             version: Some(version.into()),

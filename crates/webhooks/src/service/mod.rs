@@ -72,7 +72,7 @@ impl Webhooks {
             kinds,
             schedule: settings.schedule(),
             vault,
-            poster: Poster::new(settings.limits())?,
+            poster: Poster::new(settings.limits()),
             places: Places::new(settings.per_endpoint),
             tail: Tail::default(),
             due: Arc::default(),

@@ -2,6 +2,7 @@
 use super::turn::{Tools, memory};
 use crate::{
     bench::{
+        cpu,
         goods::{address, asked, client, json, payment, text},
         shops::{ADMIN, Addresses},
     },
@@ -25,6 +26,9 @@ const VISITORS: usize = 16;
 const CARTS: usize = 64;
 /// Products of which variants are put into carts.
 const BOUGHT: usize = 100;
+/// How long it may take to rest, and how long it must rest: with less than a twentieth of a core.
+const REST: Duration = Duration::from_secs(300);
+const LOOK: Duration = Duration::from_secs(2);
 
 /// What shops are made of.
 pub(super) struct Yard<'a> {
@@ -166,6 +170,7 @@ impl Stand {
                 if started.elapsed() > Duration::from_secs(30) {
                     return Err("no list within 30 s of the start".into());
                 }
+                std::thread::sleep(Duration::from_millis(1)); // the shop needs the cores
             }
             Ok::<_, Box<dyn std::error::Error + Send + Sync>>((started.elapsed(), fleet))
         });
@@ -173,6 +178,21 @@ impl Stand {
         self.fleet = Some(fleet);
         sleep(Duration::from_secs(1)).await;
         Ok((took.as_secs_f64() * 1e3, memory(&self.ids(), "VmRSS:")?))
+    }
+
+    /// Returns when the shop and its database have done what they were given: what was imported is told and heard of after
+    /// the import, and PostgreSQL looks through its tables.
+    pub(super) async fn rest(&self) -> Result<()> {
+        let (ids, asked) = ([self.ids(), self.database()].concat(), Instant::now());
+        let mut used = cpu::used(&ids)?;
+        while asked.elapsed() < REST {
+            sleep(LOOK).await;
+            let before = std::mem::replace(&mut used, cpu::used(&ids)?);
+            if used.saturating_sub(before) < LOOK / 20 {
+                return Ok(());
+            }
+        }
+        Err(format!("{} is still busy after {} s without a request", self.name, REST.as_secs()).into())
     }
 
     /// People who sign in, carts, and orders that staff lists.
