@@ -129,7 +129,7 @@ impl Conn {
     pub(crate) fn alive(&mut self) -> bool {
         match &mut self.native {
             S(_) => true,
-            P(c) => uncounted(|| c.batch_execute("")).is_ok(),
+            P(c) => uncounted(|| c.batch_execute("SELECT")).is_ok(), // diesel takes an empty answer for an error
         }
     }
     /// Forgets what went wrong: the next unit's turn.

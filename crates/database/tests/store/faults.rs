@@ -99,3 +99,21 @@ async fn connections_that_died_unused_are_made_anew() {
         assert_eq!(db.read(move |c| shop::reserved(c, variant)).await.unwrap(), 24);
     }
 }
+
+/// Who reads now and then has a connection that stays: a new one takes a hundred times as long as a read.
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_live_are_kept() {
+    let db = Shop::open(harness::postgres());
+    let pid = |conn: &mut Conn| {
+        let pid = diesel::dsl::sql::<diesel::sql_types::Integer>("pg_backend_pid()");
+        Ok::<i32, Error>(conn.on(|_| unreachable!(), |c| diesel::select(pid).get_result(c))?)
+    };
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..3 {
+        for _ in 0..20 {
+            seen.insert(db.read(pid).await.unwrap());
+        }
+        tokio::time::sleep(Duration::from_millis(1100)).await; // after a second they are tried before they are used
+    }
+    assert!(seen.len() <= 4, "four threads had {} connections", seen.len());
+}
