@@ -46,7 +46,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { mib: 32, stale_seconds: 10 }
+        Self { mib: 32, stale_seconds: 30 }
     }
 }
 

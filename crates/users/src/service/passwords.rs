@@ -8,7 +8,7 @@ use argon2::{
     },
 };
 use crossbeam_channel::{Sender, bounded};
-use std::cell::RefCell;
+use std::{cell::RefCell, time::Duration};
 use tokio::sync::oneshot;
 
 use super::Error;
@@ -21,6 +21,9 @@ fn params() -> Params {
 /// The hash of no password: comparing with it takes as long as with a real one.
 const NOBODY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+/// After as long without a password, the memory of the last one is wiped. Not after each: that is a tenth of its time.
+const REST: Duration = Duration::from_secs(1);
 
 /// Argon2 in memory that stays: taken anew for each password, a fifth of the time went into its pages, and what was given
 /// back did not reach the system.
@@ -46,15 +49,8 @@ impl CustomizedPasswordHasher<PasswordHash> for Workshop {
             memory.resize(params.block_count(), Block::new());
         }
         let memory = &mut memory[..params.block_count()];
-        let hashed = Argon2::new(algorithm, version, params.clone()).hash_password_into_with_memory(
-            password,
-            &salt,
-            output,
-            &mut *memory,
-        );
-        // It would tell more of the password than its hash does, for as long as nobody signs in.
-        memory.fill(Block::new());
-        hashed?;
+        Argon2::new(algorithm, version, params.clone())
+            .hash_password_into_with_memory(password, &salt, output, memory)?;
         Ok(PasswordHash {
             algorithm: algorithm.ident(),
             version: Some(version.into()),
@@ -62,6 +58,13 @@ impl CustomizedPasswordHasher<PasswordHash> for Workshop {
             salt: Some(salt),
             hash: Some(Output::new(output)?),
         })
+    }
+}
+
+impl Workshop {
+    /// What is left of the last password would tell more of it than its hash does.
+    fn wipe(&self) {
+        self.0.borrow_mut().fill(Block::new());
     }
 }
 
@@ -84,7 +87,14 @@ impl Hasher {
             let waiting = waiting.clone();
             let work = move || {
                 let workshop = Workshop::default();
-                waiting.iter().for_each(|job| job(&workshop));
+                loop {
+                    let job = waiting.recv_timeout(REST).or_else(|_| {
+                        workshop.wipe();
+                        waiting.recv()
+                    });
+                    let Ok(job) = job else { return };
+                    job(&workshop);
+                }
             };
             std::thread::Builder::new().name(format!("passwords-{n}")).spawn(work).expect("a thread can be started");
         }
@@ -124,6 +134,16 @@ impl Hasher {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_of_a_password_is_left_once_it_is_wiped() {
+        let workshop = Workshop::default();
+        workshop.hash_password(b"correct horse").unwrap();
+        let is_blank = || workshop.0.borrow().iter().all(|block| block.as_ref().iter().all(|word| *word == 0));
+        assert!(!workshop.0.borrow().is_empty() && !is_blank());
+        workshop.wipe();
+        assert!(is_blank());
+    }
 
     #[tokio::test]
     async fn a_password_matches_itself_only() {
