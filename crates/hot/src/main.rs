@@ -89,7 +89,7 @@ fn money_allocate() -> Work {
 }
 
 fn time_write() -> Work {
-    work(NOW, |time| serde_json::to_string(time))
+    work(NOW, serde_json::to_string)
 }
 
 fn query_read() -> Work {

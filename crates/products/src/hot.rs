@@ -16,7 +16,7 @@ pub fn a_list_as_json() -> impl Fn() {
     let products: Vec<Product> = (0..20).map(product).collect();
     move || {
         let items = black_box(&products).iter().collect();
-        let page = page(Page { items, next: None, count: None }, |product| ProductBody::from(product));
+        let page = page(Page { items, next: None, count: None }, ProductBody::from);
         drop(black_box(Reply::json(200, &page).hashed()));
     }
 }

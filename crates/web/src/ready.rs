@@ -537,9 +537,10 @@ mod tests {
         for _ in 0..2 * RECENT_THINGS / 200 {
             ready.touched(&Touched::of((0..200).map(|_| Uuid::new_v4())));
         }
-        let index = ready.index.lock().unwrap();
-        assert!(index.remembered <= RECENT_THINGS && index.recent.len() <= RECENT);
-        drop(index);
+        {
+            let index = ready.index.lock().unwrap();
+            assert!(index.remembered <= RECENT_THINGS && index.recent.len() <= RECENT);
+        }
         // what began before all that is remembered cannot be known to be good
         let (answer, shows) = Answer::of(Thing::new().show().await.unwrap(), Instant::now(), &Arc::default());
         ready.index.lock().unwrap().shows(begun, &answer, &shows);
