@@ -23,6 +23,8 @@ const KEPT: usize = 256;
 const HANDLED: i64 = 64;
 /// How long a subscription is waited for before leases are renewed.
 const WAIT: Duration = Duration::from_secs(2);
+/// From a few that were received to the next.
+const GATHER: Duration = Duration::from_millis(20);
 
 const RECEIVES: &str = "consumer.receive";
 const HANDLES: &str = "consumer.handle";
@@ -143,11 +145,16 @@ impl Consumer {
         if let Some(behind) = batch.behind {
             self.meter.behind.set(behind as f64);
         }
+        let some = (1..KEPT).contains(&batch.events.len());
         if !batch.events.is_empty() {
             self.keep(batch, exclusive).await?;
             subscription.acknowledge().await?;
         }
         *held = Some(subscription);
+        if some {
+            // More come soon in a busy shop: they are kept together.
+            tokio::time::sleep(GATHER).await;
+        }
         Ok(())
     }
 
@@ -213,7 +220,10 @@ impl Consumer {
             if due.is_empty() {
                 return Ok(());
             }
+            // What is kept from here on asks for a turn of its own.
+            let last = due.len() < HANDLED as usize;
             match self.handle_all(due.clone()).await {
+                Ok(true) if last => return Ok(()),
                 Ok(true) => (),
                 Ok(false) => return Ok(()),
                 Err(error) if is_outage(&error) => return Err(outage(error)),

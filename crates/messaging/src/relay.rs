@@ -127,17 +127,27 @@ impl Relay {
             let (all, names, without) =
                 (held.len() == outbox::PARTITIONS as usize, self.names(), refused.subjects.clone());
             let untold = self.db.read(move |conn| outbox::untold(conn, &held, &names, &without, BATCH)).await?;
+            // What is written from here on asks for a turn of its own.
+            let last = untold.len() < BATCH as usize;
             if untold.is_empty() {
-                if !all {
-                    self.others().await?;
-                }
-                return refused.end();
+                return self.ended(all, refused).await;
             }
             let told = self.hand_over(untold, &mut refused).await?;
             let now = self.clock.now();
             self.meter.told.increment(told.len() as u64);
             self.db.write(move |tx| outbox::told(tx, &told, now)).await?;
+            if last {
+                return self.ended(all, refused).await;
+            }
         }
+    }
+
+    /// Nothing is left in the partitions held here, which are perhaps not all.
+    async fn ended(&self, all: bool, refused: Refused) -> Result<(), Stopped> {
+        if !all {
+            self.others().await?;
+        }
+        refused.end()
     }
 
     /// Their positions, as far as the broker has them. All at once; where the broker is there and refuses, subject by

@@ -108,6 +108,10 @@ pub struct Worker {
     end: Option<Turn>,
 }
 
+/// From the end of a turn to one that somebody asked for. Who asks comes in crowds in a busy shop, and a turn costs as much
+/// for one as for many.
+const GATHER: Duration = Duration::from_millis(20);
+
 type Turn = Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
 
 fn turn<S: Send + Sync + 'static, F: Future<Output = ()> + Send + 'static>(
@@ -128,7 +132,7 @@ impl Worker {
     ) -> Self {
         Self { name, every, wake: None, drops: false, turn: turn(state, work), end: None }
     }
-    /// The next turn begins at once when this is notified.
+    /// The next turn begins at once when this is notified, unless one has only just ended: then soon after it.
     #[must_use]
     pub fn woken_by(mut self, wake: Arc<Notify>) -> Self {
         self.wake = Some(wake);
@@ -181,9 +185,14 @@ impl Worker {
                     break;
                 }
             }
+            let gathered = tokio::time::Instant::now() + GATHER;
             tokio::select! {
-                () = tokio::time::sleep(self.every) => (),
+                () = tokio::time::sleep(self.every) => continue,
                 () = notified(self.wake.as_deref()) => (),
+                () = &mut stop => break,
+            }
+            tokio::select! {
+                () = tokio::time::sleep_until(gathered) => (),
                 () = &mut stop => break,
             }
         }

@@ -329,8 +329,8 @@ async fn of_sizes(
     }
     for size in &arguments.sizes {
         let mut stand = Stand::open(tools, yard, Topology::Single, *size).await?;
+        // Still at what comes after an import, perhaps: on the cores that all of these shops have in common.
         stand.again(Some(NOTHING_READY)).await?;
-        stand.rest().await?;
         shops.push(stand);
     }
     shops.sort_by_key(|shop| shop.products);

@@ -27,7 +27,7 @@ const CARTS: usize = 64;
 /// Products of which variants are put into carts.
 const BOUGHT: usize = 100;
 /// How long it may take to rest, and how long it must rest: with less than a twentieth of a core.
-const REST: Duration = Duration::from_secs(300);
+const REST: Duration = Duration::from_secs(900);
 const LOOK: Duration = Duration::from_secs(2);
 
 /// What shops are made of.
