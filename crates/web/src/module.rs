@@ -187,7 +187,7 @@ impl Worker {
             }
             let gathered = tokio::time::Instant::now() + GATHER;
             tokio::select! {
-                () = tokio::time::sleep(self.every) => continue,
+                () = tokio::time::sleep(self.every) => continue, // longer ago than any gathering
                 () = notified(self.wake.as_deref()) => (),
                 () = &mut stop => break,
             }
