@@ -12,7 +12,7 @@ use crate::{
 };
 use diesel::{dsl::exists, prelude::*};
 use kernel::Time;
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 use uuid::Uuid;
 
 /// An event as it came.
@@ -92,11 +92,17 @@ pub fn due(conn: &mut Conn, kinds: &[&str], limit: i64) -> Result<Vec<Due>> {
     Ok(uncounted(|| due.load(conn))?)
 }
 
-/// Its effect is in this transaction. `false`: it was handled already.
-pub fn handled(tx: &mut Conn, position: i64) -> Result<bool> {
-    let open = inbox::table.find(position).filter(inbox::handled_at.is_null().and(inbox::dead_at.is_null()));
-    let done = diesel::update(open).set((inbox::handled_at.eq(Now), inbox::error.eq(None::<String>)));
-    Ok(uncounted(|| done.execute(tx))? == 1)
+/// Their effects are in this transaction. Which of them: others were handled already.
+pub fn handled(tx: &mut Conn, positions: &[i64]) -> Result<HashSet<i64>> {
+    let mut ours = HashSet::with_capacity(positions.len());
+    for some in crate::chunks(positions, 1) {
+        let open = inbox::table.filter(inbox::position.eq_any(some));
+        let open = open.filter(inbox::handled_at.is_null().and(inbox::dead_at.is_null()));
+        let done = diesel::update(open).set((inbox::handled_at.eq(Now), inbox::error.eq(None::<String>)));
+        let done = done.returning(inbox::position);
+        ours.extend(uncounted(|| done.get_results::<i64>(tx))?);
+    }
+    Ok(ours)
 }
 
 /// It could not be handled: again after `again`, or, without, never by itself.

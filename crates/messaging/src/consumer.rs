@@ -248,9 +248,7 @@ impl Consumer {
             if !leases::hold(tx, HANDLES, owner, lease)? {
                 return Ok(false);
             }
-            for event in &due {
-                handle_one(tx, &listener, event)?;
-            }
+            handle_together(tx, &listener, &due)?;
             Ok::<_, NotHandled>(true)
         };
         let done = self.db.write(unit).await?;
@@ -334,14 +332,16 @@ fn arrived(event: &Envelope, now: kernel::Time) -> Arrived {
     }
 }
 
-fn handle_one(tx: &mut Conn, listener: &Listener, event: &Due) -> Result<(), NotHandled> {
-    // First, so that whoever else handles it waits here for the end of this transaction.
-    if !inbox::handled(tx, event.position)? {
-        return Ok(());
-    }
-    let read: Result<Envelope, _> = serde::Deserialize::deserialize(&event.event);
-    let envelope = read.map_err(|error| NotHandled::Refused(format!("it is no envelope: {error}")))?;
-    listener.handle(tx, &envelope)
+fn handle_together(tx: &mut Conn, listener: &Listener, due: &[Due]) -> Result<(), NotHandled> {
+    let positions: Vec<i64> = due.iter().map(|event| event.position).collect();
+    // First, so that whoever else handles them waits here for the end of this transaction.
+    let ours = inbox::handled(tx, &positions)?;
+    let read = |event: &Due| {
+        let read: Result<Envelope, _> = serde::Deserialize::deserialize(&event.event);
+        read.map_err(|error| NotHandled::Refused(format!("it is no envelope: {error}")))
+    };
+    let envelopes = due.iter().filter(|event| ours.contains(&event.position)).map(read).collect::<Result<Vec<_>, _>>()?;
+    listener.handle(tx, &envelopes)
 }
 
 /// The database's trouble, not the event's.

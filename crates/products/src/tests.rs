@@ -150,6 +150,54 @@ async fn what_is_written_is_read_and_listed() {
     }
 }
 
+/// More products than are walked through for a page, and conditions that pick few of them, every second one, and many of
+/// the oldest ones only: each finds what it would find among all.
+#[tokio::test]
+async fn few_or_many_are_picked_alike() {
+    use crate::service::NewCategory;
+    const ALL: usize = 1600;
+    let title = |n: usize| {
+        let word = |picks: bool, word: &'static str| if picks { word } else { "" };
+        let (second, old, rare) = (word(n % 2 == 0, " second"), word(n < 600, " elder"), word(n % 500 == 7, " rare"));
+        format!("Thing {:04}{second}{old}{rare}", n * 7 % ALL)
+    };
+    for shop in Shop::new().await {
+        let old = NewCategory { slug: None, name: "Old".into(), parent: None };
+        shop.service().create_category(&call(), old, Once::unkeyed()).await.unwrap();
+        for n in (0..ALL).collect::<Vec<_>>().chunks(50) {
+            let create = |n: &usize| {
+                let price = json!([{ "amount": 100 + n % 90, "currency": "EUR" }]);
+                let categories = if *n < 600 { vec!["old"] } else { vec![] };
+                shop.create(json!({ "title": title(*n), "status": "active", "categories": categories,
+                    "variants": [{ "options": {}, "prices": price }] }))
+            };
+            futures_util::future::join_all(n.iter().map(create)).await;
+        }
+        for sort in [Sort::Newest, Sort::Title, Sort::BestSelling, Sort::Price(Currency::EUR), Sort::PriceDown(Currency::EUR)] {
+            let whole = shop.titles(Filter { sort, ..all() }, 100).await;
+            assert_eq!(whole.len(), ALL);
+            for (words, category) in [
+                (vec!["second"], None),
+                (vec!["elde"], None),
+                (vec!["elder", "second"], None),
+                (vec!["rare"], None),
+                (vec!["second", "rare"], None),
+                (vec!["second"], Some("old")),
+                (vec![], Some("old")),
+                (vec!["second", "nowhere"], None),
+            ] {
+                let is_picked = |title: &&String| {
+                    words.iter().all(|word| title.contains(word)) && (category.is_none() || title.contains("elder"))
+                };
+                let wanted: Vec<_> = whole.iter().filter(is_picked).cloned().collect();
+                let words = words.iter().map(|word| (*word).to_owned()).collect();
+                let filter = Filter { sort, words, category: category.map(str::to_owned), ..all() };
+                assert_eq!(shop.titles(filter.clone(), 100).await, wanted, "{filter:?}");
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_category_holds_its_children() {
     use crate::service::NewCategory;

@@ -3,7 +3,7 @@ use crate::{Ready, Route};
 use actix_web::web::{Data, ServiceConfig};
 use database::Database;
 use futures_util::future::BoxFuture;
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, ops::RangeInclusive, sync::Arc, time::Duration};
 use tokio::{
     runtime::Handle,
     sync::{Notify, watch},
@@ -108,9 +108,12 @@ pub struct Worker {
     end: Option<Turn>,
 }
 
-/// From the end of a turn to one that somebody asked for. Who asks comes in crowds in a busy shop, and a turn costs as much
-/// for one as for many.
-const GATHER: Duration = Duration::from_millis(20);
+/// From the end of a turn to one that somebody asked for, at least and at most. Who asks comes in crowds in a busy shop, and
+/// a turn costs as much for one as for many.
+const GATHER: RangeInclusive<Duration> = Duration::from_millis(20)..=Duration::from_millis(200);
+/// In between as many times as long as the turn took: so turns that are asked for take a fifth of the time at most, and the
+/// busier the machine is, the more each of them does.
+const REST: u32 = 4;
 
 type Turn = Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
 
@@ -167,6 +170,7 @@ impl Worker {
                 () = counted::until_work_is_wanted() => (),
                 () = &mut stop => break,
             }
+            let begun = tokio::time::Instant::now();
             let turn = tokio::spawn((self.turn)());
             let abort = turn.abort_handle();
             tokio::pin!(turn);
@@ -185,7 +189,8 @@ impl Worker {
                     break;
                 }
             }
-            let gathered = tokio::time::Instant::now() + GATHER;
+            let gathered = begun.elapsed().saturating_mul(REST).clamp(*GATHER.start(), *GATHER.end());
+            let gathered = tokio::time::Instant::now() + gathered;
             tokio::select! {
                 () = tokio::time::sleep(self.every) => continue, // longer ago than any gathering
                 () = notified(self.wake.as_deref()) => (),

@@ -1,11 +1,15 @@
 //! The list of products. Keyset pages; the filters are subselects, so that a page reads its products and no more.
 use super::{
+    picks::{How, Pick},
     products::{Row, Types, columns, complete},
     sql::Sql,
 };
 use crate::domain::product::{Product, Status};
 use database::{Conn, Result};
-use diesel::{prelude::*, sql_types::BigInt};
+use diesel::{
+    prelude::*,
+    sql_types::{BigInt, Text, Uuid as SqlUuid},
+};
 use kernel::{BadCursor, Currency, Cursor, Minor, Page};
 use products_api::ProductId;
 use serde::{Deserialize, Serialize};
@@ -79,8 +83,14 @@ impl Filter {
         Cursor::new(&("products", self), &key)
     }
 
-    /// `FROM .. WHERE ..`, which the page and its count share.
-    fn conditions<ST>(&self, sql: Sql<ST>) -> Sql<ST> {
+    /// What of it is looked up elsewhere.
+    fn picks(&self) -> impl Iterator<Item = Pick<'_>> {
+        let words = self.words.iter().map(|word| Pick::Word(word));
+        words.chain(self.category.iter().map(|slug| Pick::Category(slug)))
+    }
+
+    /// `FROM .. WHERE ..`, whatever is picked.
+    fn of_all<ST>(&self, sql: Sql<ST>) -> Sql<ST> {
         let sql = match self.sort {
             Sort::Newest | Sort::Title | Sort::BestSelling => sql.text(" FROM products p WHERE 1 = 1"),
             // CROSS: SQLite keeps the order of tables then, and reads the prices in theirs
@@ -88,31 +98,17 @@ impl Filter {
                 .text(" FROM product_prices l CROSS JOIN products p WHERE p.id = l.product_id AND l.currency = ")
                 .str(currency.code()),
         };
-        let sql = match self.status {
+        match self.status {
             // as text: it selects an index, and a plan made for any status could not know
             Some("active") => sql.text(" AND p.status = 'active'"),
             Some(status) => sql.text(" AND p.status = ").str(status),
             None => sql,
-        };
-        let sql = self.words.iter().fold(sql, |sql, word| {
-            sql.text(" AND p.id IN (SELECT w.product_id FROM words w WHERE w.word >= ")
-                .str(word)
-                .text(" AND w.word < ")
-                .str(format!("{word}\u{10FFFF}"))
-                .text(")")
-        });
-        let sql = match &self.category {
-            Some(slug) => sql
-                .text(
-                    " AND p.id IN (SELECT x.product_id FROM product_categories x JOIN categories k \
-                     ON k.id = x.category_id LEFT JOIN categories above ON above.id = k.parent_id WHERE k.slug = ",
-                )
-                .str(slug)
-                .text(" OR above.slug = ")
-                .str(slug)
-                .text(")"),
-            None => sql,
-        };
+        }
+    }
+
+    /// `FROM .. WHERE ..`, which the page and its count share.
+    fn conditions<ST>(&self, sql: Sql<ST>, how: &[How]) -> Sql<ST> {
+        let sql = self.picks().zip(how).fold(self.of_all(sql), |sql, (pick, how)| pick.condition(*how, sql));
         match self.price {
             Some(PriceRange { currency, min, max }) => sql
                 .text(" AND EXISTS (SELECT 1 FROM prices r WHERE r.product_id = p.id AND r.currency = ")
@@ -126,37 +122,80 @@ impl Filter {
         }
     }
 
-    fn onward<ST>(&self, sql: Sql<ST>, after: Option<After>) -> Sql<ST> {
-        let sql = match (after.map(|After(key)| key), self.sort) {
-            (None, _) => sql,
-            (Some(Key::Newest(id)), _) => sql.text(" AND p.id < ").id(ProductId::from(id)),
-            (Some(Key::Title(title, id)), _) => {
-                sql.text(" AND (p.title_key, p.id) > (").str(title).text(", ").id(ProductId::from(id)).text(")")
-            }
-            (Some(Key::Number(sold, id)), Sort::BestSelling) => {
-                sql.text(" AND (p.sold, p.id) < (").int(sold).text(", ").id(ProductId::from(id)).text(")")
-            }
-            (Some(Key::Number(amount, id)), Sort::PriceDown(_)) => {
-                sql.text(" AND (l.amount, l.product_id) < (").int(amount).text(", ").id(ProductId::from(id)).text(")")
-            }
-            (Some(Key::Number(amount, id)), _) => {
-                sql.text(" AND (l.amount, l.product_id) > (").int(amount).text(", ").id(ProductId::from(id)).text(")")
-            }
+    /// The columns of its key, and how they run.
+    fn order(&self) -> Order {
+        let (columns, order_by, down) = match self.sort {
+            Sort::Newest => ("p.id", " ORDER BY p.id DESC", true),
+            Sort::Title => ("(p.title_key, p.id)", " ORDER BY p.title_key, p.id", false),
+            Sort::BestSelling => ("(p.sold, p.id)", " ORDER BY p.sold DESC, p.id DESC", true),
+            Sort::Price(_) => ("(l.amount, l.product_id)", " ORDER BY l.amount, l.product_id", false),
+            Sort::PriceDown(_) => ("(l.amount, l.product_id)", " ORDER BY l.amount DESC, l.product_id DESC", true),
         };
-        sql.text(match self.sort {
-            Sort::Newest => " ORDER BY p.id DESC",
-            Sort::Title => " ORDER BY p.title_key, p.id",
-            Sort::BestSelling => " ORDER BY p.sold DESC, p.id DESC",
-            Sort::Price(_) => " ORDER BY l.amount, l.product_id",
-            Sort::PriceDown(_) => " ORDER BY l.amount DESC, l.product_id DESC",
+        Order { columns, order_by, down }
+    }
+
+    fn onward<ST>(&self, sql: Sql<ST>, after: Option<&After>) -> Sql<ST> {
+        let Order { columns, down, .. } = self.order();
+        match after {
+            Some(After(key)) => key.bind(sql.text(" AND ").text(columns).text(if down { " < " } else { " > " })),
+            None => sql,
+        }
+    }
+
+    /// As far as a key, and with it.
+    fn until<ST>(&self, sql: Sql<ST>, last: Option<&Key>) -> Sql<ST> {
+        let Order { columns, down, .. } = self.order();
+        match last {
+            Some(key) => key.bind(sql.text(" AND ").text(columns).text(if down { " >= " } else { " <= " })),
+            None => sql,
+        }
+    }
+
+    /// The key of the product that is the last of so many, whatever is picked; `None` where there are fewer.
+    fn key_after(&self, conn: &mut Conn, after: Option<&After>, many: usize) -> Result<Option<Key>> {
+        let order_by = self.order().order_by;
+        macro_rules! last {
+            ($types:ty, $columns:literal) => {{
+                let sql: Sql<$types> = self.onward(self.of_all(Sql::new(concat!("SELECT ", $columns))), after);
+                sql.text(order_by).limit(1).offset(many - 1).get_result(conn).optional()?
+            }};
+        }
+        Ok(match self.sort {
+            Sort::Newest => last!(SqlUuid, "p.id").map(Key::Newest),
+            Sort::Title => last!((Text, SqlUuid), "p.title_key, p.id").map(|(title, id)| Key::Title(title, id)),
+            Sort::BestSelling => last!((BigInt, SqlUuid), "p.sold, p.id").map(|(sold, id)| Key::Number(sold, id)),
+            Sort::Price(_) | Sort::PriceDown(_) => {
+                last!((BigInt, SqlUuid), "l.amount, l.product_id").map(|(amount, id)| Key::Number(amount, id))
+            }
         })
+    }
+}
+
+struct Order {
+    columns: &'static str,
+    order_by: &'static str,
+    /// From the greatest key on.
+    down: bool,
+}
+
+impl Key {
+    fn bind<ST>(&self, sql: Sql<ST>) -> Sql<ST> {
+        match self {
+            Self::Newest(id) => sql.id(ProductId::from(*id)),
+            Self::Title(title, id) => sql.text("(").str(title).text(", ").id(ProductId::from(*id)).text(")"),
+            Self::Number(number, id) => sql.text("(").int(*number).text(", ").id(ProductId::from(*id)).text(")"),
+        }
     }
 }
 
 /// The limit that clients hardly ever change: only its statements are kept prepared.
 const USUAL_LIMIT: usize = 20;
 
-/// Two statements, and one that counts where that was asked.
+/// So many products are walked through for a page of what most products are picked by, before it is looked up whole.
+const WALKED: usize = 1000;
+
+/// Two statements, and one that counts where that was asked. On SQLite one more where something is picked, to know how
+/// many that is, and up to three where it is many.
 pub(crate) fn page(
     conn: &mut Conn,
     filter: &Filter,
@@ -164,10 +203,15 @@ pub(crate) fn page(
     limit: usize,
     count: bool,
 ) -> Result<Page<Product>> {
-    let sql: Sql<Types> = filter.conditions(Sql::new(concat!("SELECT ", columns!())));
-    let sql = filter.onward(sql, after).limit(limit + 1);
-    let sql = if limit == USUAL_LIMIT && filter.words.len() < 3 { sql } else { sql.not_kept() };
-    let mut rows: Vec<Row> = sql.load(conn)?;
+    let after = after.as_ref();
+    let how = How::of(conn, &filter.picks().collect::<Vec<_>>())?;
+    // Nothing is rare in it: a page is full after a few products, or else there are none for long.
+    let walks = !how.is_empty() && how.iter().all(|how| *how == How::Probed);
+    let last = if walks { filter.key_after(conn, after, WALKED)? } else { None };
+    let mut rows = some(conn, filter, (after, last.as_ref()), &how, limit + 1)?;
+    if last.is_some() && rows.len() <= limit {
+        rows = some(conn, filter, (after, None), &how.iter().map(|_| How::Listed).collect::<Vec<_>>(), limit + 1)?;
+    }
     let more = rows.len() > limit;
     rows.truncate(limit);
     let items = complete(conn, rows)?;
@@ -176,9 +220,24 @@ pub(crate) fn page(
     Ok(Page { items, next, count })
 }
 
+/// The first products after one key, as far as the other.
+fn some(
+    conn: &mut Conn,
+    filter: &Filter,
+    (after, last): (Option<&After>, Option<&Key>),
+    how: &[How],
+    limit: usize,
+) -> Result<Vec<Row>> {
+    let sql: Sql<Types> = filter.conditions(Sql::new(concat!("SELECT ", columns!())), how);
+    let sql = filter.until(filter.onward(sql, after), last).text(filter.order().order_by).limit(limit);
+    let sql = if limit == USUAL_LIMIT + 1 && how.len() < 3 { sql } else { sql.not_kept() };
+    Ok(sql.load(conn)?)
+}
+
 /// One too many says that there are more than are counted.
 fn counted(conn: &mut Conn, filter: &Filter) -> Result<u64> {
-    let sql = filter.conditions(Sql::<BigInt>::new("SELECT COUNT(*) FROM (SELECT 1 AS one"));
+    let listed: Vec<How> = filter.picks().map(|_| How::Listed).collect();
+    let sql = filter.conditions(Sql::<BigInt>::new("SELECT COUNT(*) FROM (SELECT 1 AS one"), &listed);
     let cap = usize::try_from(Page::<Product>::COUNT_CAP).unwrap_or(usize::MAX);
     let count: i64 = sql.limit(cap + 1).text(") counted").get_result(conn)?;
     Ok(count.unsigned_abs())

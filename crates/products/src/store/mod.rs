@@ -7,6 +7,7 @@ pub(crate) mod categories;
 pub(crate) mod customers;
 pub(crate) mod imports;
 pub(crate) mod list;
+mod picks;
 pub(crate) mod products;
 pub(crate) mod purchases;
 pub(crate) mod reservations;

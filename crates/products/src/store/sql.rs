@@ -60,6 +60,10 @@ impl<ST> Sql<ST> {
     pub(crate) fn limit(self, rows: usize) -> Self {
         self.with(Piece::Text(format!(" LIMIT {rows}").into()))
     }
+    /// `OFFSET` as text: within bounds, it is never a page.
+    pub(crate) fn offset(self, rows: usize) -> Self {
+        self.with(Piece::Text(format!(" OFFSET {rows}").into()))
+    }
     /// A row lock, which SQLite with its one writer does without.
     pub(crate) fn lock(self, how: &'static str) -> Self {
         self.with(Piece::Lock(how))

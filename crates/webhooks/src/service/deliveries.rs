@@ -80,7 +80,7 @@ impl Service {
                 open(tx, id)?;
                 let position = store::journal::reach(tx)?.head;
                 let new = New { event, kind: TEST, position, body: &body, now };
-                let sent = store::deliveries::insert(tx, &new, &[id])?;
+                let sent = store::deliveries::insert(tx, &[(new, id)])?;
                 let sent = sent.first().copied().ok_or(Error::NotFound)?;
                 store::deliveries::one(tx, sent)?.ok_or(Error::NotFound)
             })

@@ -3,7 +3,7 @@
 use super::{Moment, Service};
 use crate::{
     domain::notice::NOTICED,
-    store::{self, deliveries::New},
+    store::{self, deliveries::New, journal},
 };
 use database::{Conn, outbox};
 use kernel::{EventKind, Time};
@@ -16,31 +16,41 @@ impl Service {
     pub(super) fn listener(self: &Arc<Self>) -> Listener {
         let heard = |kind: &EventKind| Heard { domain: kind.domain, kind: kind.name };
         let service = Arc::clone(self);
-        Listener::default().on_all(self.kinds.iter().map(heard).collect::<Vec<_>>(), move |tx, envelope| {
-            let now = service.now();
-            hear(tx, envelope, now)?;
+        Listener::default().on_all(self.kinds.iter().map(heard).collect::<Vec<_>>(), move |tx, envelopes| {
+            hear(tx, envelopes, service.now())?;
             service.tail.will_grow();
             Ok(())
         })
     }
 }
 
-pub(super) fn hear(tx: &mut Conn, envelope: &Envelope, now: Time) -> Result<(), NotHandled> {
-    let body = serde_json::to_string(envelope).map_err(|error| NotHandled::Refused(error.to_string()))?;
-    let Some(position) = store::journal::append(tx, envelope.id, &envelope.kind, &body, now)? else {
-        return Ok(());
+/// What came together takes its places in the journal together: each statement is one for all of it.
+pub(super) fn hear(tx: &mut Conn, envelopes: &[Envelope], now: Time) -> Result<(), NotHandled> {
+    let read = |envelope: &Envelope| {
+        let body = serde_json::to_string(envelope).map_err(|error| NotHandled::Refused(error.to_string()))?;
+        Ok::<_, NotHandled>(journal::New { event: envelope.id, kind: envelope.kind.clone(), envelope: body })
     };
-    let heard = store::endpoints::heard_by_each(tx)?;
-    let matching = heard.into_iter().filter(|(_, pattern)| pattern.matches(&envelope.kind));
-    let mut to: Vec<WebhookEndpointId> = matching.map(|(endpoint, _)| endpoint).collect();
-    to.dedup(); // in their order, so the same ones are neighbours
-    if !to.is_empty() {
-        let new = New { event: envelope.id, kind: &envelope.kind, position, body: &body, now };
-        store::deliveries::insert(tx, &new, &to)?;
+    let events = envelopes.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let written = journal::append(tx, &events, now)?;
+    if written.is_empty() {
+        return Ok(());
     }
-    if NOTICED.contains(&envelope.kind.as_str()) {
-        let moment = Moment { now, trace: envelope.trace() };
-        notice(tx, &envelope.kind, &envelope.subject, &envelope.data, moment)?;
+    let heard = store::endpoints::heard_by_each(tx)?;
+    let mut deliveries = Vec::new();
+    for journal::New { event, kind, envelope } in &events {
+        let Some(position) = written.get(event) else { continue };
+        let matching = heard.iter().filter(|(_, pattern)| pattern.matches(kind));
+        let mut to: Vec<WebhookEndpointId> = matching.map(|(endpoint, _)| *endpoint).collect();
+        to.dedup(); // in their order, so the same ones are neighbours
+        let new = New { event: *event, kind, position: *position, body: envelope, now };
+        deliveries.extend(to.into_iter().map(|endpoint| (new, endpoint)));
+    }
+    store::deliveries::insert(tx, &deliveries)?;
+    for envelope in envelopes {
+        if NOTICED.contains(&envelope.kind.as_str()) && written.contains_key(&envelope.id) {
+            let moment = Moment { now, trace: envelope.trace() };
+            notice(tx, &envelope.kind, &envelope.subject, &envelope.data, moment)?;
+        }
     }
     Ok(())
 }

@@ -67,7 +67,7 @@ impl World {
     }
     async fn hear_again(&self, envelope: &Envelope, now: Time) {
         let envelope = envelope.clone();
-        let heard = self.service().db.write(move |tx| hear(tx, &envelope, now)).await;
+        let heard = self.service().db.write(move |tx| hear(tx, std::slice::from_ref(&envelope), now)).await;
         heard.unwrap();
     }
     async fn deliveries(&self, endpoint: webhooks_api::WebhookEndpointId) -> usize {

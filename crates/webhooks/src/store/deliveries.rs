@@ -5,7 +5,7 @@ use super::{
     wrong,
 };
 use crate::domain::delivery::{Attempt, Delivery, DeliveryId, Logged, Outcome, Status};
-use database::{Conn, Now, Result};
+use database::{Conn, Now, Result, chunks};
 use diesel::{dsl::exists, prelude::*};
 use kernel::{BadCursor, Cursor, Page, Time};
 use messaging::EventId;
@@ -15,7 +15,8 @@ use webhooks_api::WebhookEndpointId;
 const PENDING: &str = "pending";
 const SOME: i64 = 500;
 
-/// An event for some endpoints.
+/// An event for an endpoint.
+#[derive(Clone, Copy)]
 pub(crate) struct New<'a> {
     pub event: EventId,
     pub kind: &'a str,
@@ -43,25 +44,34 @@ struct NewRow<'a> {
     created_at: Time,
 }
 
-/// A delivery to each; their ids.
-pub(crate) fn insert(tx: &mut Conn, new: &New<'_>, to: &[WebhookEndpointId]) -> Result<Vec<DeliveryId>> {
-    let row = |endpoint_id: &WebhookEndpointId| NewRow {
-        id: DeliveryId::new(),
-        endpoint_id: *endpoint_id,
-        event_id: new.event,
-        kind: new.kind,
-        position: new.position,
-        body: new.body,
-        state: PENDING,
-        tries: 0,
-        attempts: 0,
-        redelivered: 0,
-        due_at: new.now,
-        epoch: 0,
-        created_at: new.now,
-    };
-    let rows: Vec<_> = to.iter().map(row).collect();
-    diesel::insert_into(deliveries::table).values(&rows).execute(tx)?;
+const COLUMNS: usize = 13;
+
+impl<'a> NewRow<'a> {
+    fn of(new: &New<'a>, endpoint_id: WebhookEndpointId) -> Self {
+        Self {
+            id: DeliveryId::new(),
+            endpoint_id,
+            event_id: new.event,
+            kind: new.kind,
+            position: new.position,
+            body: new.body,
+            state: PENDING,
+            tries: 0,
+            attempts: 0,
+            redelivered: 0,
+            due_at: new.now,
+            epoch: 0,
+            created_at: new.now,
+        }
+    }
+}
+
+/// A delivery of each; their ids.
+pub(crate) fn insert(tx: &mut Conn, new: &[(New<'_>, WebhookEndpointId)]) -> Result<Vec<DeliveryId>> {
+    let rows: Vec<_> = new.iter().map(|(new, endpoint)| NewRow::of(new, *endpoint)).collect();
+    for rows in chunks(&rows, COLUMNS) {
+        diesel::insert_into(deliveries::table).values(rows).execute(tx)?;
+    }
     Ok(rows.iter().map(|row| row.id).collect())
 }
 

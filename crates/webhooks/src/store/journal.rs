@@ -1,24 +1,26 @@
 //! The journal: every event that was heard, in the order in which it was written.
 use super::schema::{journal, journal_head};
-use database::{Conn, Result};
+use database::{Conn, Result, chunks};
 use diesel::prelude::*;
 use kernel::Time;
 use messaging::EventId;
+use std::collections::HashMap;
 
 /// The one row of its head.
 const HEAD: i64 = 1;
 const SOME: i64 = 1000;
 
-/// Takes the next position. Nobody else takes one before this transaction has ended.
-fn next(tx: &mut Conn) -> Result<i64> {
-    let first = (journal_head::id.eq(HEAD), journal_head::position.eq(1), journal_head::purged.eq(0));
+/// Takes so many positions; the first of them. Nobody else takes one before this transaction has ended.
+fn take(tx: &mut Conn, many: i64) -> Result<i64> {
+    let first = (journal_head::id.eq(HEAD), journal_head::position.eq(many), journal_head::purged.eq(0));
     let taken = diesel::insert_into(journal_head::table)
         .values(first)
         .on_conflict(journal_head::id)
         .do_update()
-        .set(journal_head::position.eq(journal_head::position + 1))
+        .set(journal_head::position.eq(journal_head::position + many))
         .returning(journal_head::position);
-    Ok(taken.get_result(tx)?)
+    let last: i64 = taken.get_result(tx)?;
+    Ok(last - many + 1)
 }
 
 /// Where the journal stands; it stays there until this transaction has ended.
@@ -28,18 +30,39 @@ pub(crate) fn hold(tx: &mut Conn) -> Result<i64> {
     Ok(journal_head::table.find(HEAD).select(journal_head::position).for_update().first(tx)?)
 }
 
-/// Its position; `None` when the journal has it already.
-pub(crate) fn append(tx: &mut Conn, event: EventId, kind: &str, envelope: &str, now: Time) -> Result<Option<i64>> {
-    let position = next(tx)?;
-    let row = (
-        journal::position.eq(position),
-        journal::event_id.eq(event),
-        journal::kind.eq(kind),
-        journal::envelope.eq(envelope),
-        journal::recorded_at.eq(now),
-    );
-    let new = diesel::insert_into(journal::table).values(row).on_conflict(journal::event_id).do_nothing();
-    Ok((new.execute(tx)? == 1).then_some(position))
+/// An event as it is written down.
+pub(crate) struct New {
+    pub event: EventId,
+    pub kind: String,
+    pub envelope: String,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = journal, treat_none_as_default_value = false)]
+struct Row<'a> {
+    position: i64,
+    event_id: EventId,
+    kind: &'a str,
+    envelope: &'a str,
+    recorded_at: Time,
+}
+const COLUMNS: usize = 5;
+impl<'a> Row<'a> {
+    fn of(position: i64, New { event, kind, envelope }: &'a New, recorded_at: Time) -> Self {
+        Self { position, event_id: *event, kind, envelope, recorded_at }
+    }
+}
+
+/// In their order; the positions of those that the journal did not have yet.
+pub(crate) fn append(tx: &mut Conn, events: &[New], now: Time) -> Result<HashMap<EventId, i64>> {
+    let first = take(tx, events.len() as i64)?;
+    let rows: Vec<Row<'_>> = (first..).zip(events).map(|(position, new)| Row::of(position, new, now)).collect();
+    let mut written = HashMap::with_capacity(rows.len());
+    for rows in chunks(&rows, COLUMNS) {
+        let new = diesel::insert_into(journal::table).values(rows).on_conflict(journal::event_id).do_nothing();
+        written.extend(new.returning((journal::event_id, journal::position)).get_results::<(EventId, i64)>(tx)?);
+    }
+    Ok(written)
 }
 
 /// How far the journal goes, and up to where it is gone.
