@@ -1,7 +1,8 @@
 //! What this build has: domains, their databases and routes; [`open`] wires those that are here, [`alone`] opens one by
 //! itself.
 use crate::settings::{ModuleName, Settings};
-use database::{Location, Migrations};
+use database::{Database, Location, Migrations};
+use std::collections::HashMap;
 use web::Route;
 
 pub(crate) mod alone;
@@ -83,20 +84,31 @@ pub(crate) fn prepare(settings: &Settings) -> Result<(), String> {
         }
         Location::Postgres { .. } => refuse_pending(name, location, migrations),
     })
+    .map(drop)
 }
 
 /// At once: most of it is waiting for a server or a disk. The first domain's complaint is told.
-fn of_each(domains: Vec<Domain>, look: impl Fn(&Domain) -> Result<(), String> + Sync) -> Result<(), String> {
+fn of_each<T: Send>(
+    domains: Vec<Domain>,
+    look: impl Fn(&Domain) -> Result<T, String> + Sync,
+) -> Result<Vec<T>, String> {
     std::thread::scope(|scope| {
         let looking: Vec<_> = domains.iter().map(|domain| scope.spawn(|| look(domain))).collect();
         let looked = looking.into_iter().map(|one| one.join().unwrap_or_else(|_| Err("a thread panicked".into())));
-        looked.fold(Ok(()), Result::and)
+        looked.collect::<Vec<_>>().into_iter().collect()
     })
 }
 
 /// The same for whoever writes nothing, not even tables into a file.
 pub(crate) fn up_to_date(settings: &Settings) -> Result<(), String> {
     of_each(domains(settings), |Domain { name, location, migrations }| refuse_pending(name, location, migrations))
+        .map(drop)
+}
+
+/// The databases of the domains that are here, by their names.
+pub(crate) fn open_databases(settings: &Settings) -> Result<HashMap<&'static str, Database>, String> {
+    let opened = of_each(domains(settings), |domain| Ok((domain.name, alone::open_database(settings, domain)?)));
+    Ok(opened?.into_iter().collect())
 }
 
 fn refuse_pending(name: &str, location: &Location, migrations: &Migrations) -> Result<(), String> {

@@ -1,8 +1,8 @@
 //! The one place that wires implementations: databases, domains, and the handles between them.
 use super::{
-    Domain, alone, domains,
+    domains,
     events::{self, Party},
-    prepare, told, up_to_date,
+    open_databases, prepare, told, up_to_date,
     wiring::{Here, Purpose, Wiring},
 };
 use crate::settings::{ModuleName, Settings};
@@ -15,7 +15,7 @@ use kernel::{Call, Principal, Trace};
 use messaging::Listener;
 use orders_api::OrderHistory;
 use products_api::{Catalogue, Stock};
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 use users_api::{Accounts, Tokens};
 use web::Module;
 use wire::Services;
@@ -39,6 +39,7 @@ pub(crate) struct Shop {
 /// The traits that are served here, and the modules.
 #[derive(Default)]
 struct Opened {
+    databases: HashMap<&'static str, Database>,
     modules: Vec<Module>,
     /// Who tells and hears events.
     parties: Vec<Party>,
@@ -101,7 +102,7 @@ pub(crate) async fn audit(settings: &Settings, at_rest: bool) -> Result<Vec<Chec
 
 impl Opened {
     async fn all(wiring: &Wiring<'_>) -> Result<Self, String> {
-        let mut opened = Self::default();
+        let mut opened = Self { databases: open_databases(wiring.settings)?, ..Self::default() };
         for module in ModuleName::ALL.into_iter().filter(|module| wiring.settings.is_here(*module)) {
             match module {
                 #[cfg(feature = "users")]
@@ -157,7 +158,7 @@ impl Opened {
 
     #[cfg(feature = "users")]
     async fn users(&mut self, wiring: &Wiring<'_>) -> Result<(), String> {
-        let database = database(wiring, ModuleName::Users)?;
+        let database = self.database(ModuleName::Users)?;
         self.party(ModuleName::Users, &database, Listener::default());
         let (clock, settings) = (Arc::clone(&wiring.clock), wiring.settings.users.clone());
         let users = match wiring.purpose {
@@ -173,7 +174,7 @@ impl Opened {
 
     #[cfg(feature = "products")]
     async fn products(&mut self, wiring: &Wiring<'_>) -> Result<(), String> {
-        let (database, settings) = (database(wiring, ModuleName::Products)?, wiring.settings);
+        let (database, settings) = (self.database(ModuleName::Products)?, wiring.settings);
         let (clock, uploads) = (Arc::clone(&wiring.clock), settings.data_dir.join("uploads"));
         let choices = settings.products.clone();
         let products = match wiring.purpose {
@@ -203,7 +204,7 @@ impl Opened {
             shipping: wiring.settings.shipping.clone(),
             checkout: wiring.settings.checkout.clone(),
         };
-        let (clock, database) = (Arc::clone(&wiring.clock), database(wiring, me)?);
+        let (clock, database) = (Arc::clone(&wiring.clock), self.database(me)?);
         let orders = orders::Orders::open(database.clone(), clock, neighbours, choices).await?;
         self.party(me, &database, orders.listener());
         self.history = wiring.serve(me, "OrderHistory", orders.history());
@@ -214,7 +215,7 @@ impl Opened {
 
     #[cfg(feature = "webhooks")]
     async fn webhooks(&mut self, wiring: &Wiring<'_>) -> Result<(), String> {
-        let (database, clock) = (database(wiring, ModuleName::Webhooks)?, Arc::clone(&wiring.clock));
+        let (database, clock) = (self.database(ModuleName::Webhooks)?, Arc::clone(&wiring.clock));
         let settings = wiring.settings.webhooks.clone();
         let webhooks = webhooks::Webhooks::open(database.clone(), clock, events::catalogue(), settings).await?;
         self.party(ModuleName::Webhooks, &database, webhooks.listener());
@@ -236,6 +237,11 @@ impl Opened {
     }
 
     #[cfg(any(feature = "users", feature = "products", feature = "orders", feature = "webhooks"))]
+    fn database(&self, module: ModuleName) -> Result<Database, String> {
+        self.databases.get(module.as_str()).cloned().ok_or_else(|| format!("{module} has no database"))
+    }
+
+    #[cfg(any(feature = "users", feature = "products", feature = "orders", feature = "webhooks"))]
     fn party(&mut self, module: ModuleName, db: &Database, listener: Listener) {
         self.parties.push(Party { module, db: db.clone(), listener });
     }
@@ -250,13 +256,6 @@ impl Opened {
         services.add::<_, orders_remote::Wire>(&self.history, orders_remote::pb::DESCRIPTORS);
         services
     }
-}
-
-#[cfg(any(feature = "users", feature = "products", feature = "orders", feature = "webhooks"))]
-fn database(wiring: &Wiring<'_>, module: ModuleName) -> Result<Database, String> {
-    let all = domains(wiring.settings);
-    let domain: Option<&Domain> = all.iter().find(|domain| domain.name == module.as_str());
-    alone::open_database(wiring.settings, domain.ok_or_else(|| format!("{module} has no database"))?)
 }
 
 /// Whoever owns data owns its folder; the aggregator owns none.

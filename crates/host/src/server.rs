@@ -4,7 +4,7 @@ use crate::{
     grpc::{Grpc, Neighbour, Neighbours},
     telemetry::{Metrics, UPKEEP},
 };
-use ::web::{Module, Patience, Problem, Shelves, Stopping, Tasks, Tries, edge, plain};
+use ::web::{Module, Patience, Problem, Shelves, Stopping, Tasks, Tries, Worker, edge, plain};
 use actix_web::{
     App, HttpResponse, HttpServer,
     dev::ServerHandle,
@@ -132,8 +132,6 @@ impl Server {
         let grace = self.settings.stop_seconds;
         let tasks: Vec<Tasks> = self.modules.iter().flat_map(|module| module.tasks.clone()).collect();
         let (stop, stopping) = watch::channel(false);
-        let workers = self.start_workers(&stopping);
-
         let mut servers: Vec<JoinHandle<std::io::Result<()>>> = Vec::new();
         let mut handles: Vec<ServerHandle> = Vec::new();
         let metrics = self.metrics.clone();
@@ -146,6 +144,7 @@ impl Server {
         let internal_address = internal.as_ref().map(TcpListener::local_addr).transpose()?;
         let neighbours = Neighbours::watch(std::mem::take(&mut self.neighbours));
         let grpc = self.grpc.take().map(|grpc| grpc.start(stopping.clone())).transpose()?;
+        let workers: Vec<_> = self.modules.iter().flat_map(|module| module.workers.clone()).collect();
         let server = self.shop(listener, &neighbours, stopping.clone())?;
         handles.push(server.handle());
         servers.push(tokio::spawn(server));
@@ -155,6 +154,8 @@ impl Server {
             servers.push(tokio::spawn(server));
         }
         until_answering(address).await?;
+        // Whoever asks first is not to wait for all of them to begin.
+        let workers = start_workers(workers, &stopping);
         say(&format!("listening on http://{address}"))?;
         if let Some(address) = internal_address {
             say(&format!("metrics on http://{address}/metrics"))?;
@@ -224,7 +225,7 @@ impl Server {
                 (modules.clone(), verify.clone(), documents.clone(), databases.clone());
             let (tries, neighbours, stopping) = (tries.clone(), neighbours.clone(), stopping.clone());
             App::new()
-                .app_data(shelves.clone())
+                .app_data(shelves.at_hand())
                 .app_data(verify)
                 .app_data(patience)
                 .app_data(Stopping(stopping.clone()))
@@ -242,15 +243,14 @@ impl Server {
         let server = server.client_request_timeout(Duration::from_secs(10)).keep_alive(KEEP_ALIVE);
         Ok(server.listen(listener)?.run())
     }
+}
 
-    fn start_workers(&self, stopping: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
-        let all = self.modules.iter().flat_map(|module| module.workers.clone());
-        all.map(|worker| {
-            let mut stopping = stopping.clone();
-            tokio::spawn(worker.run(async move { drop(stopping.changed().await) }))
-        })
-        .collect()
-    }
+fn start_workers(workers: Vec<Worker>, stopping: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
+    let start = |worker: Worker| {
+        let mut stopping = stopping.clone();
+        tokio::spawn(worker.run(async move { drop(stopping.changed().await) }))
+    };
+    workers.into_iter().map(start).collect()
 }
 
 async fn futures(all: impl Iterator<Item = impl Future<Output = ()>>) {

@@ -340,7 +340,8 @@ fn handle_together(tx: &mut Conn, listener: &Listener, due: &[Due]) -> Result<()
         let read: Result<Envelope, _> = serde::Deserialize::deserialize(&event.event);
         read.map_err(|error| NotHandled::Refused(format!("it is no envelope: {error}")))
     };
-    let envelopes = due.iter().filter(|event| ours.contains(&event.position)).map(read).collect::<Result<Vec<_>, _>>()?;
+    let envelopes =
+        due.iter().filter(|event| ours.contains(&event.position)).map(read).collect::<Result<Vec<_>, _>>()?;
     listener.handle(tx, &envelopes)
 }
 

@@ -158,7 +158,8 @@ async fn few_or_many_are_picked_alike() {
     const ALL: usize = 1600;
     let title = |n: usize| {
         let word = |picks: bool, word: &'static str| if picks { word } else { "" };
-        let (second, old, rare) = (word(n % 2 == 0, " second"), word(n < 600, " elder"), word(n % 500 == 7, " rare"));
+        let (second, old, rare) =
+            (word(n.is_multiple_of(2), " second"), word(n < 600, " elder"), word(n % 500 == 7, " rare"));
         format!("Thing {:04}{second}{old}{rare}", n * 7 % ALL)
     };
     for shop in Shop::new().await {
@@ -173,7 +174,9 @@ async fn few_or_many_are_picked_alike() {
             };
             futures_util::future::join_all(n.iter().map(create)).await;
         }
-        for sort in [Sort::Newest, Sort::Title, Sort::BestSelling, Sort::Price(Currency::EUR), Sort::PriceDown(Currency::EUR)] {
+        for sort in
+            [Sort::Newest, Sort::Title, Sort::BestSelling, Sort::Price(Currency::EUR), Sort::PriceDown(Currency::EUR)]
+        {
             let whole = shop.titles(Filter { sort, ..all() }, 100).await;
             assert_eq!(whole.len(), ALL);
             for (words, category) in [

@@ -1,5 +1,5 @@
 //! What happens to every request of a listener: an id, a trace, a span, a log line, a measure; and problems only as documents.
-use crate::{Problem, ready::Shelves};
+use crate::{Problem, ready::AtHand};
 use actix_web::{
     Error, HttpMessage, HttpRequest, HttpResponse, ResponseError,
     body::BoxBody,
@@ -20,6 +20,8 @@ use uuid::Uuid;
 pub struct Edge {
     pub request_id: String,
     pub trace: Trace,
+    /// This process's part of the trace.
+    span: u64,
 }
 
 impl Edge {
@@ -27,7 +29,7 @@ impl Edge {
     fn of(request: &ServiceRequest) -> Self {
         let (request_id, trace, new) = (request_id(request), trace(request), Uuid::now_v7());
         let request_id = request_id.map_or_else(|| new.simple().to_string(), str::to_owned);
-        Self { request_id, trace: Trace(trace.unwrap_or(new.as_u128())) }
+        Self { request_id, trace: Trace(trace.unwrap_or(new.as_u128())), span: new.as_u64_pair().1 }
     }
 
     /// What every answer says.
@@ -37,9 +39,7 @@ impl Edge {
         if let Ok(id) = HeaderValue::from_str(&self.request_id) {
             headers.insert(REQUEST_ID, id);
         }
-        if let Ok(parent) = HeaderValue::from_str(&traceparent(self.trace)) {
-            headers.insert(TRACEPARENT, parent);
-        }
+        headers.insert(TRACEPARENT, traceparent(self.trace, self.span));
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     }
 
@@ -66,7 +66,7 @@ pub async fn edge(request: ServiceRequest, next: Next<BoxBody>) -> Result<Servic
     let edge = Edge::of(&request);
     // What is kept ready is kept under targets that were read once: here they need no other look.
     if has_one_host(&request)
-        && let Some(ready) = Shelves::find(request.request()).await
+        && let Some(ready) = AtHand::find(request.request()).await
     {
         let mut answer = ready.respond(request.request());
         edge.sign(answer.headers_mut());
@@ -201,14 +201,27 @@ fn trace(request: &ServiceRequest) -> Option<u128> {
     })
 }
 
-fn traceparent(trace: Trace) -> String {
-    let (_, span) = Uuid::new_v4().as_u64_pair();
-    format!("00-{:032x}-{:016x}-01", trace.0, span)
+/// Every answer has one: written by hand, as the formatting machinery takes as long as finding a ready answer.
+fn traceparent(trace: Trace, span: u64) -> HeaderValue {
+    let mut text = *b"00-00000000000000000000000000000000-0000000000000000-01";
+    let mut digits = [0; 32];
+    Uuid::from_u128(trace.0).simple().encode_lower(&mut text[3..35]);
+    Uuid::from_u64_pair(0, span).simple().encode_lower(&mut digits);
+    text[36..52].copy_from_slice(&digits[16..]);
+    HeaderValue::from_bytes(&text).expect("digits and dashes")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::plain_path;
+    use super::{plain_path, traceparent};
+    use kernel::Trace;
+
+    #[test]
+    fn a_trace_is_named_in_w3c_s_way() {
+        let named = traceparent(Trace(0x0a1b_2c3d), 0x0102_0304_0506_0708);
+        assert_eq!(named, "00-0000000000000000000000000a1b2c3d-0102030405060708-01");
+        assert_eq!(traceparent(Trace(u128::MAX), u64::MAX), format!("00-{}-{}-01", "f".repeat(32), "f".repeat(16)));
+    }
 
     #[test]
     fn a_path_is_plain_when_it_can_be_read_in_one_way() {

@@ -115,6 +115,9 @@ const GATHER: RangeInclusive<Duration> = Duration::from_millis(20)..=Duration::f
 /// busier the machine is, the more each of them does.
 const REST: u32 = 4;
 
+/// What is done more rarely than that is not done while a process begins: there is enough to do then.
+const AT_THE_START: Duration = Duration::from_secs(60);
+
 type Turn = Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
 
 fn turn<S: Send + Sync + 'static, F: Future<Output = ()> + Send + 'static>(
@@ -164,6 +167,12 @@ impl Worker {
     /// Turn after turn, until `stop` is done.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         tokio::pin!(stop);
+        if self.every > AT_THE_START {
+            tokio::select! {
+                () = tokio::time::sleep(AT_THE_START) => (),
+                () = &mut stop => return,
+            }
+        }
         loop {
             tokio::select! {
                 biased;

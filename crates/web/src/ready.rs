@@ -25,7 +25,9 @@ use metrics::{Counter, Histogram, counter};
 use moka::future::Cache;
 use serde::{Deserialize, Serialize};
 use std::{
+    cell::RefCell,
     collections::{HashMap, VecDeque},
+    hash::{DefaultHasher, Hasher},
     sync::{
         Arc, Mutex, Weak,
         atomic::{AtomicBool, Ordering::SeqCst},
@@ -99,26 +101,77 @@ impl Default for Counted {
 pub struct Shelves(pub Vec<Arc<Ready>>);
 
 impl Shelves {
+    /// The same for one worker, who alone uses it.
+    pub fn at_hand(&self) -> AtHand {
+        AtHand { shelves: self.0.clone(), near: RefCell::new((0..NEAR).map(|_| None).collect()) }
+    }
+}
+
+/// All that is ready, and where a worker found what it sent last: a look-up in a cache that all share, and that counts who
+/// is asked for, costs more than the rest of finding.
+pub struct AtHand {
+    shelves: Vec<Arc<Ready>>,
+    near: RefCell<Vec<Option<Near>>>,
+}
+
+/// How many answers a worker has at hand, a place each by the hash of its target.
+const NEAR: usize = 256;
+/// Every so many times the cache is asked all the same: it keeps what it sees asked for.
+const SEEN: u8 = 16;
+
+struct Near {
+    key: String,
+    shelf: usize,
+    /// Not kept from going: memory is the cache's to bound.
+    answer: Weak<Answer>,
+    times: u8,
+}
+
+impl AtHand {
     /// The answer that is ready for a request, where there is one. Whoever shows who they are, or a cart's token, is
     /// answered by the route, which looks at that first.
     pub(crate) async fn find(request: &HttpRequest) -> Option<Arc<Answer>> {
         const CART: HeaderName = HeaderName::from_static("x-cart-token");
-        let Self(shelves) = request.app_data()?;
+        let all: &Self = request.app_data()?;
         let headers = request.headers();
         if *request.method() != Method::GET
             || [header::AUTHORIZATION, CART].iter().any(|name| headers.contains_key(name))
         {
             return None;
         }
-        let key = key(request)?;
-        for shelf in shelves {
+        all.found(key(request)?).await
+    }
+
+    async fn found(&self, key: &str) -> Option<Arc<Answer>> {
+        let place = place(key);
+        if let Some((shelf, answer)) = self.near(place, key) {
+            shelf.counted.ready.increment(1);
+            return Some(answer);
+        }
+        for (at, shelf) in self.shelves.iter().enumerate() {
             if let Some(answer) = shelf.ready(key).await {
                 shelf.counted.ready.increment(1);
+                let near = Near { key: key.to_owned(), shelf: at, answer: Arc::downgrade(&answer), times: 0 };
+                self.near.borrow_mut()[place] = Some(near);
                 return Some(answer);
             }
         }
         None
     }
+
+    fn near(&self, place: usize, key: &str) -> Option<(&Ready, Arc<Answer>)> {
+        let mut places = self.near.borrow_mut();
+        let near = places[place].as_mut().filter(|near| near.key == key)?;
+        near.times += 1;
+        let (answer, shelf) = (near.answer.upgrade()?, &self.shelves[near.shelf]);
+        (near.times < SEEN && shelf.is_good(&answer)).then_some((shelf, answer))
+    }
+}
+
+fn place(key: &str) -> usize {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(key.as_bytes());
+    hasher.finish() as usize % NEAR
 }
 
 /// What a request asks for, as it came.
@@ -353,14 +406,14 @@ impl Ready {
     /// What is there for `key`, and good.
     async fn ready(&self, key: &str) -> Option<Arc<Answer>> {
         let answer = self.answers.get(key).await?;
-        if self.is_good(&answer) && !self.deaf.load(SeqCst) {
+        if self.is_good(&answer) {
             return Some(answer);
         }
         self.answers.remove(key).await;
         None
     }
     fn is_good(&self, answer: &Answer) -> bool {
-        !answer.is_stale() && answer.begun.elapsed() < self.bound
+        !answer.is_stale() && answer.begun.elapsed() < self.bound && !self.deaf.load(SeqCst)
     }
 
     /// The answer, and whether it was ready.
@@ -455,6 +508,35 @@ mod tests {
         fn reads(&self) -> u64 {
             self.read.load(SeqCst)
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_at_hand_is_good_or_not_given() {
+        let (ready, thing) = (Arc::new(Ready::new(KEPT, false)), Thing::new());
+        let hand = Shelves(vec![Arc::new(Ready::new(KEPT, false)), Arc::clone(&ready)]).at_hand();
+        assert!(hand.found("thing").await.is_none());
+        for change in 0..3 {
+            thing.is.store(change, SeqCst);
+            thing.seen(&ready).await;
+            for _ in 0..3 * SEEN {
+                let found = hand.found("thing").await.expect("it is ready");
+                assert_eq!(*found.forms.plain().body, *change.to_string().as_bytes());
+                let elsewhere = (0..).map(|n| format!("other {n}")).find(|key| place(key) == place("thing")).unwrap();
+                assert!(hand.found(&elsewhere).await.is_none(), "one place, two targets");
+            }
+            touched(&ready, thing.id);
+            assert!(hand.found("thing").await.is_none());
+        }
+        thing.seen(&ready).await;
+        assert!(hand.found("thing").await.is_some());
+        ready.hear(&News::Deaf);
+        assert!(hand.found("thing").await.is_none());
+        ready.hear(&News::Hears);
+        thing.seen(&ready).await;
+        assert!(hand.found("thing").await.is_some());
+        ready.answers.invalidate_all();
+        ready.answers.run_pending_tasks().await;
+        assert!(hand.found("thing").await.is_none(), "what the cache let go of is not kept by others");
     }
 
     #[tokio::test]

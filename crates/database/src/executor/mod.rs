@@ -23,7 +23,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use std::{
     sync::{
         Arc, Mutex, OnceLock, RwLock, Weak,
-        atomic::{AtomicBool, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
     thread::JoinHandle,
     time::Instant,
@@ -41,7 +41,7 @@ pub struct Settings {
     pub readers: usize,
     /// SQLite: MiB that the file may grow to, 0 for as many as the disk has. A file that is larger already stays so.
     pub max_mib: usize,
-    /// PostgreSQL: connections, a thread each.
+    /// PostgreSQL: connections at the most, a thread each; the first is there from the start, others come when units wait.
     pub threads: usize,
 }
 impl Default for Settings {
@@ -62,6 +62,10 @@ struct Inner {
     name: &'static str,
     lanes: RwLock<Option<Lanes>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// How there are more threads: on PostgreSQL.
+    more: Option<Box<dyn Fn() -> Option<JoinHandle<()>> + Send + Sync>>,
+    /// Threads that wait for units.
+    idle: Arc<AtomicUsize>,
     /// The thread that hears other processes, and whether it is to end.
     ear: Mutex<Option<JoinHandle<()>>>,
     closed: AtomicBool,
@@ -85,19 +89,26 @@ impl Database {
     pub fn open(location: &Location, name: &'static str, settings: Settings) -> Result<Self> {
         let (writes, write_queue) = bounded(settings.queue.max(1));
         let (meter, told, keeper) = (Meter::new(name), Arc::new(Notify::new()), Arc::<Keeper>::default());
-        let (mut threads, mut hear) = (Vec::new(), None);
+        let idle = Arc::<AtomicUsize>::default();
+        let queue = |units: &Receiver<Box<dyn Work>>| Queue {
+            units: units.clone(),
+            meter: meter.clone(),
+            told: Arc::clone(&told),
+            keeper: Arc::clone(&keeper),
+            idle: Arc::clone(&idle),
+        };
+        let (mut threads, mut hear, mut more) = (Vec::new(), None, None);
         let reads = match location.clone() {
             Location::Sqlite { file } => {
                 let (reads, read_queue) = bounded(settings.queue.max(1));
                 let mut writer = sqlite::connect(&file, false, &meter)?;
                 sqlite::bound(&mut writer, settings.max_mib)?;
                 crate::copy::refuse_half(&mut writer)?;
-                let queue = Queue::new(write_queue, &meter, &told, &keeper);
                 for _ in 0..settings.readers.max(1) {
-                    let (reader, queue) =
-                        (sqlite::connect(&file, true, &meter)?, Queue::new(read_queue.clone(), &meter, &told, &keeper));
+                    let (reader, queue) = (sqlite::connect(&file, true, &meter)?, queue(&read_queue));
                     threads.push(spawn(name, "read", move || sqlite::read_each(reader, &queue)));
                 }
+                let queue = queue(&write_queue);
                 threads.push(spawn(name, "write", move || sqlite::write_groups(writer, &file, &queue)));
                 reads
             }
@@ -107,12 +118,15 @@ impl Database {
                 let connect = Arc::new(move || postgres::connect(&url, &schema, role.as_deref(), &counted));
                 let mut first = connect()?;
                 crate::copy::refuse_half(&mut first)?;
-                let mut first = Some(first);
-                for _ in 0..settings.threads.max(1) {
-                    let (conn, connect) = (first.take(), connect.clone());
-                    let queue = Queue::new(write_queue.clone(), &meter, &told, &keeper);
-                    threads.push(spawn(name, "any", move || postgres::serve(conn, &*connect, &queue)));
-                }
+                let (queue, left) = (queue(&write_queue), AtomicUsize::new(settings.threads.max(1)));
+                let thread = move |held| {
+                    let (connect, queue) = (Arc::clone(&connect), queue.clone());
+                    let one_less = |left: usize| left.checked_sub(1);
+                    left.fetch_update(SeqCst, SeqCst, one_less).ok()?;
+                    Some(spawn(name, "any", move || postgres::serve(held, &*connect, &queue)))
+                };
+                threads.extend(thread(Some(first)));
+                more = Some(Box::new(move || thread(None)) as Box<_>);
                 writes.clone()
             }
         };
@@ -123,6 +137,8 @@ impl Database {
                 name,
                 lanes,
                 threads: Mutex::new(threads),
+                more,
+                idle,
                 ear: Mutex::default(),
                 closed: AtomicBool::new(false),
                 meter,
@@ -179,6 +195,7 @@ impl Database {
                 TrySendError::Disconnected(_) => Error::Unavailable("shut down".into()),
             }
         })?;
+        self.inner.grow(lane);
         drop(lanes); // or closing would wait for this caller
         let answer = answer.await.unwrap_or_else(|_| Err(Error::Unknown("the database thread ended".into()).into()));
         meter.seconds(writes).record(asked.elapsed());
@@ -237,13 +254,31 @@ impl Database {
         self.inner.lanes.write().expect("never poisoned").take();
         let inner = Arc::clone(&self.inner);
         let joined = tokio::task::spawn_blocking(move || {
-            let threads = std::mem::take(&mut *inner.threads.lock().expect("never poisoned"));
-            threads.into_iter().for_each(|thread| drop(thread.join()));
+            // One that began as this did is found when the others have ended: by then nobody can ask for another.
+            loop {
+                let threads = std::mem::take(&mut *inner.threads.lock().expect("never poisoned"));
+                if threads.is_empty() {
+                    break;
+                }
+                threads.into_iter().for_each(|thread| drop(thread.join()));
+            }
             inner.closed.store(true, SeqCst);
             let ear = inner.ear.lock().expect("never poisoned").take();
             ear.map(JoinHandle::join)
         });
         drop(joined.await.expect("joining does not panic"));
+    }
+}
+
+impl Inner {
+    /// One more thread where units wait and nobody waits for them, as long as there may be more. A connection costs both
+    /// sides milliseconds and memory: a process that just begins, or sells little, has few.
+    fn grow(&self, lane: &Sender<Box<dyn Work>>) {
+        if let Some(more) = &self.more
+            && lane.len() > self.idle.load(SeqCst)
+        {
+            self.threads.lock().expect("never poisoned").extend(more());
+        }
     }
 }
 
@@ -270,16 +305,15 @@ impl Keeper {
 }
 
 /// The end of a lane where units are taken.
+#[derive(Clone)]
 struct Queue {
     units: Receiver<Box<dyn Work>>,
     meter: Meter,
     told: Arc<Notify>,
     keeper: Arc<Keeper>,
+    idle: Arc<AtomicUsize>,
 }
 impl Queue {
-    fn new(units: Receiver<Box<dyn Work>>, meter: &Meter, told: &Arc<Notify>, keeper: &Arc<Keeper>) -> Self {
-        Self { units, meter: meter.clone(), told: Arc::clone(told), keeper: Arc::clone(keeper) }
-    }
     /// After a unit, and before its answer: says what changed, and wakes whoever tells events. Once too often does no
     /// harm. Of a change that may or may not have been kept nobody knows what it was.
     fn tell(&self, conn: Option<&mut Conn>, unsure: bool) {
@@ -296,7 +330,10 @@ impl Queue {
     }
     /// Waits for a unit; `None` when the database was closed and nothing is left.
     fn next(&self) -> Option<Box<dyn Work>> {
-        let unit = self.units.recv().ok()?;
+        self.idle.fetch_add(1, SeqCst);
+        let unit = self.units.recv();
+        self.idle.fetch_sub(1, SeqCst);
+        let unit = unit.ok()?;
         self.meter.queue.decrement(1.0);
         Some(unit)
     }
