@@ -30,7 +30,7 @@ pub mod schema;
 mod touched;
 mod types;
 
-pub use backend::Db;
+pub use backend::{Db, not_kept, push_list};
 pub use chunks::chunks;
 pub use conn::Conn;
 pub use database_embed::migrations;

@@ -114,8 +114,8 @@ pub struct AtHand {
     near: RefCell<Vec<Option<Near>>>,
 }
 
-/// How many answers a worker has at hand, a place each by the hash of its target.
-const NEAR: usize = 256;
+/// How many answers a worker has at hand, a place each by the hash of its target; some hundred bytes a place.
+const NEAR: usize = 4096;
 /// Every so many times the cache is asked all the same: it keeps what it sees asked for.
 const SEEN: u8 = 16;
 
@@ -151,8 +151,12 @@ impl AtHand {
         for (at, shelf) in self.shelves.iter().enumerate() {
             if let Some(answer) = shelf.ready(key).await {
                 shelf.counted.ready.increment(1);
-                let near = Near { key: key.to_owned(), shelf: at, answer: Arc::downgrade(&answer), times: 0 };
-                self.near.borrow_mut()[place] = Some(near);
+                let near = &mut self.near.borrow_mut()[place];
+                // Targets that share a place take turns in it: no new memory for each.
+                let mut kept = near.take().map(|near| near.key).unwrap_or_default();
+                kept.clear();
+                kept.push_str(key);
+                *near = Some(Near { key: kept, shelf: at, answer: Arc::downgrade(&answer), times: 0 });
                 return Some(answer);
             }
         }

@@ -8,7 +8,7 @@ use diesel::{
     deserialize::{self, FromSql},
     pg::{Pg, PgMetadataLookup, PgTypeMetadata, PgValue},
     prelude::QueryResult,
-    query_builder::{BindCollector, QueryBuilder, bind_collector::RawBytesBindCollector},
+    query_builder::{AstPass, BindCollector, QueryBuilder, bind_collector::RawBytesBindCollector},
     serialize::{self, IsNull, Output, ToSql},
     sql_types::HasSqlType,
     sqlite::{Sqlite, SqliteType, SqliteValue},
@@ -20,10 +20,53 @@ use std::fmt::Write as _;
 pub struct Text {
     sql: String,
     binds: u32,
+    varies: bool,
 }
+/// Pushed as SQL, and never part of it: [`Text::is_kept`] is false then.
+const VARIES: &str = "\u{0}";
+/// An `INSERT` with more binds has many rows, and their number is seldom the same again.
+const BINDS: u32 = 64;
+/// Longer lists are seldom as long again.
+const LIST: usize = 128;
+
+impl Text {
+    /// Whether its statement is worth keeping prepared: parsing and planning it takes longer than running it, as a rule.
+    pub(crate) fn is_kept(&self) -> bool {
+        !self.varies && (self.binds <= BINDS || !self.sql.starts_with("INSERT"))
+    }
+}
+
+/// A query whose text hardly comes again: it is prepared for this once. All others are prepared once a connection.
+pub fn not_kept(out: &mut AstPass<'_, '_, Db>) {
+    out.push_sql(VARIES);
+}
+
+/// What stands between the parentheses of SQLite's `IN (..)`. The last value fills it up to a power of two: lists of a
+/// hundred lengths are eight texts.
+pub fn push_list<'b, ST, T>(out: &mut AstPass<'_, 'b, Db>, values: &'b [T]) -> QueryResult<()>
+where
+    Db: HasSqlType<ST>,
+    T: ToSql<ST, Db>,
+{
+    let length = if values.len() <= LIST { values.len().next_power_of_two() } else { values.len() };
+    if values.len() > LIST {
+        not_kept(out);
+    }
+    let filling = values.last().into_iter().cycle().take(length.saturating_sub(values.len()));
+    for (n, value) in values.iter().chain(filling).enumerate() {
+        out.push_sql(if n > 0 { ", " } else { "" });
+        out.push_bind_param::<ST, T>(value)?;
+    }
+    Ok(())
+}
+
 impl QueryBuilder<Db> for Text {
     fn push_sql(&mut self, sql: &str) {
-        self.sql.push_str(sql);
+        if sql == VARIES {
+            self.varies = true;
+        } else {
+            self.sql.push_str(sql);
+        }
     }
     fn push_identifier(&mut self, identifier: &str) -> QueryResult<()> {
         self.sql.push('"');

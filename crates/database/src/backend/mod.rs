@@ -10,6 +10,7 @@ mod parts;
 mod rendered;
 
 pub(crate) use binds::{Bind, Bindable, Binds, BuiltIn, Raw, Text};
+pub use binds::{not_kept, push_list};
 pub(crate) use parts::{AnyOrIn, Select};
 pub(crate) use rendered::Rendered;
 

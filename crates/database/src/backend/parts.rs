@@ -2,7 +2,7 @@
 //!
 //! `= ANY($1)` is planned once on PostgreSQL, SQLite has only `IN (..)`. `FOR UPDATE SKIP LOCKED` says nothing on SQLite,
 //! which has one writer.
-use super::{Bind, Binds, BuiltIn, Db};
+use super::{Bind, Binds, BuiltIn, Db, push_list};
 use diesel::{
     internal::derives::multiconnection::{
         BoxedLimitOffsetClause, BoxedQueryHelper, BoxedSelectStatement, LimitClause, LimitOffsetClause, NoLimitClause,
@@ -101,14 +101,7 @@ where
         if *out.backend() == Db::Postgres {
             return out.push_bind_param::<Array<ST>, Vec<I>>(&self.values);
         }
-        out.unsafe_to_cache_prepared(); // as many texts as lengths
-        for (n, value) in self.values.iter().enumerate() {
-            if n > 0 {
-                out.push_sql(", ");
-            }
-            out.push_bind_param::<ST, I>(value)?;
-        }
-        Ok(())
+        push_list::<ST, I>(&mut out, &self.values)
     }
 }
 

@@ -5,11 +5,13 @@ use crate::{
 };
 use database::{Conn, Error, chunks};
 use diesel::{
+    connection::{Connection as _, InstrumentationEvent},
     dsl::{count_star, exists, max, min, not, sql},
     prelude::*,
     sql_types::{BigInt, Jsonb, Nullable, Text, Timestamptz, Uuid},
 };
 use kernel::{Clock, Currency, Id, Minor, SystemClock, Time};
+use std::sync::{Arc, Mutex};
 
 on_both! {
     an_order_comes_back_as_it_went_in,
@@ -21,6 +23,7 @@ on_both! {
     the_rest_of_the_language,
     a_value_out_of_range_is_an_error,
     chunks_fit_one_statement,
+    statements_are_prepared_once,
 }
 
 async fn an_order_comes_back_as_it_went_in(db: Shop) {
@@ -220,4 +223,67 @@ async fn chunks_fit_one_statement(db: Shop) {
         Ok::<_, PlaceError>(found)
     };
     assert_eq!(db.write(unit).await.unwrap(), 14_000);
+}
+
+/// Whatever its kind: an insert of one row or of some, an update, an upsert, a list; but for those that hardly come again.
+async fn statements_are_prepared_once(db: Shop) {
+    type Row = (Id<Variant>, i64, i64);
+    fn row(
+        (id, on_hand, reserved): Row,
+    ) -> (
+        diesel::dsl::Eq<stock::variant_id, Id<Variant>>,
+        diesel::dsl::Eq<stock::on_hand, i64>,
+        diesel::dsl::Eq<stock::reserved, i64>,
+    ) {
+        (stock::variant_id.eq(id), stock::on_hand.eq(on_hand), stock::reserved.eq(reserved))
+    }
+    fn insert(tx: &mut Conn, many: usize) -> QueryResult<Vec<Id<Variant>>> {
+        let ids: Vec<Id<Variant>> = (0..many).map(|_| Id::new()).collect();
+        let rows: Vec<_> = ids.iter().map(|id| row((*id, 5, 0))).collect();
+        diesel::insert_into(stock::table).values(rows).execute(tx)?;
+        Ok(ids)
+    }
+    fn everything(tx: &mut Conn) -> QueryResult<()> {
+        let ids = insert(tx, 5)?;
+        let one = ids[0];
+        let again = row((one, 9, 0));
+        let again = diesel::insert_into(stock::table).values(again).on_conflict(stock::variant_id).do_update();
+        again.set(stock::on_hand.eq(9_i64)).execute(tx)?;
+        let more = (stock::on_hand.eq(stock::on_hand + 1), stock::reserved.eq(2_i64));
+        diesel::update(stock::table.find(one)).set(more).execute(tx)?;
+        // Three values and four are one text, filled up where each has a place of its own.
+        for some in [&ids[..3], &ids[1..]] {
+            let listed = stock::table.filter(stock::variant_id.eq_any(some.to_vec()));
+            assert_eq!(listed.count().get_result::<i64>(tx)?, some.len() as i64);
+            assert_eq!(diesel::update(listed).set(stock::on_hand.eq(7_i64)).execute(tx)?, some.len());
+            let others = stock::table.filter(stock::variant_id.ne_all(some.to_vec()));
+            let all = stock::table.count().get_result::<i64>(tx)?;
+            assert_eq!(others.count().get_result::<i64>(tx)?, all - some.len() as i64);
+        }
+        Ok(())
+    }
+    let unit = |tx: &mut Conn| {
+        let kept = Arc::<Mutex<Vec<String>>>::default();
+        let seen = Arc::clone(&kept);
+        tx.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+            if let InstrumentationEvent::CacheQuery { sql, .. } = event {
+                seen.lock().unwrap().push(sql.to_owned());
+            }
+        });
+        everything(tx)?;
+        let first = kept.lock().unwrap().len();
+        everything(tx)?;
+        let ids = insert(tx, 100)?;
+        insert(tx, 101)?;
+        let again = kept.lock().unwrap().len();
+        let listed = |some: &[Id<Variant>]| stock::table.filter(stock::variant_id.eq_any(some.to_vec())).count();
+        let long: Vec<Id<Variant>> = ids.iter().cycle().take(129).copied().collect();
+        assert_eq!(listed(&long).get_result::<i64>(tx)?, 100);
+        let long = kept.lock().unwrap().len();
+        Ok::<_, Error>((first, again, long, tx.db(), kept.lock().unwrap().clone()))
+    };
+    let (first, again, long, backend, kept) = db.write(unit).await.unwrap();
+    assert_eq!((first, again), (7, 7), "{kept:#?}");
+    assert_eq!(long, 7, "{backend:?}: {kept:#?}");
+    assert!(kept.iter().any(|sql| sql.starts_with("UPDATE")) && kept.iter().any(|sql| sql.starts_with("INSERT")));
 }

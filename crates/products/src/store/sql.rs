@@ -2,7 +2,7 @@
 //! of the text because PostgreSQL plans a bound one anew each time), put together from fixed pieces of text and binds.
 //!
 //! Unlike `sql_query` they are prepared once and kept, as any other statement: their texts are few.
-use database::{Conn, Db};
+use database::{Conn, Db, not_kept, push_list};
 use diesel::{
     QueryResult, RunQueryDsl,
     query_builder::{AstPass, Query, QueryFragment, QueryId},
@@ -77,7 +77,7 @@ impl<ST> Sql<ST> {
 impl<ST> QueryFragment<Db> for Sql<ST> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Db>) -> QueryResult<()> {
         if !self.kept {
-            out.unsafe_to_cache_prepared();
+            not_kept(&mut out);
         }
         self.pieces.iter().try_for_each(|piece| piece.walk(out.reborrow()))
     }
@@ -104,12 +104,8 @@ fn among<'b>(ids: &'b Vec<Uuid>, mut out: AstPass<'_, 'b, Db>) -> QueryResult<()
         out.push_sql(" = ANY(");
         out.push_bind_param::<Array<SqlUuid>, Vec<Uuid>>(ids)?;
     } else {
-        out.unsafe_to_cache_prepared(); // as many texts as lengths
         out.push_sql(" IN (");
-        for (n, id) in ids.iter().enumerate() {
-            out.push_sql(if n > 0 { ", " } else { "" });
-            out.push_bind_param::<SqlUuid, Uuid>(id)?;
-        }
+        push_list::<SqlUuid, Uuid>(&mut out, ids)?;
     }
     out.push_sql(")");
     Ok(())
