@@ -1,12 +1,12 @@
 //! What `cargo xtask bench speed` measures the shop beside: how fast the same libraries are without a shop.
 //!
-//! `limits serve FILE WORKERS` answers every request with the file's bytes, over the actix-web that the shop is made of.
+//! `limits serve FILE WORKERS` answers every request with the file's bytes, or that they are known, over the actix-web that the shop is made of.
 //! `limits hash SECONDS THREADS` hashes passwords with the shop's parameters, `limits sync SECONDS FILE` writes pages that
 //! are on the disk before the next; both say how many. A package of its own: an example of the product would be built
 //! with what only its tests turn on.
 use actix_web::{
-    App, HttpResponse, HttpServer,
-    http::header::{CACHE_CONTROL, ETAG},
+    App, HttpRequest, HttpResponse, HttpServer,
+    http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH},
     web::{self, Bytes},
 };
 use argon2::{Algorithm, Argon2, Params, Version, password_hash::PasswordHasher};
@@ -44,13 +44,14 @@ async fn serve(file: &str, workers: &str) -> Result<()> {
     let app = move || {
         let bytes = bytes.clone();
         // As the shop's answers say it; the file does not change.
-        let answer = move || {
+        let answer = move |request: HttpRequest| {
             let bytes = bytes.clone();
             async move {
-                let mut answer = HttpResponse::Ok();
-                answer.content_type("application/json");
+                // Only whoever had it from here has a tag.
+                let is_known = request.headers().contains_key(IF_NONE_MATCH);
+                let mut answer = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
                 answer.insert_header((ETAG, "\"0123456789abcdef\"")).insert_header((CACHE_CONTROL, "no-cache"));
-                answer.body(bytes)
+                if is_known { answer.finish() } else { answer.content_type("application/json").body(bytes) }
             }
         };
         App::new().default_service(web::to(answer))

@@ -285,6 +285,7 @@ async fn ready(tools: &Tools, shops: &[Stand], postgres: Option<&Postgres>) -> R
         ground.ready(report::LIST_READY, Read::List).await?,
         ground.ready(report::DETAIL_READY, Read::Detail).await?,
         ground.ready("word search, ready", Read::Search).await?,
+        ground.known("product list, known", Read::List).await?,
         ground.built("staff order list", Read::Orders).await?,
     ])
 }
