@@ -1,4 +1,4 @@
-//! What each operation costs the database: `statements.txt`, on both databases alike.
+//! What each operation costs the database: `statements.txt`, on both databases alike but where a row names one.
 //!
 //! Counted are the statements and writing transactions of all domains together, without BEGIN, COMMIT and the records of
 //! idempotency. More than the table says is a change for the worse; less asks to write it down.
@@ -7,7 +7,7 @@ mod roles;
 
 use serde_json::json;
 use std::fmt;
-use testkit::{Counters, Meter, Options, Request, Shop, held_against, product, unique};
+use testkit::{Backend, Counters, Meter, Options, Request, Shop, held_against, product, unique};
 
 const TABLE: &str = include_str!("statements.txt");
 
@@ -56,7 +56,14 @@ async fn no_operation_costs_more_than_the_table_says() {
     let shop = quiet();
     let mut meter = Meter::new(&shop, Cost::between);
     meter.everything().await;
-    held_against(TABLE, &meter.found, WITHOUT).unwrap_or_else(|wrong| panic!("app/tests/sql/statements.txt:\n{wrong}"));
+    let rows = TABLE.lines().filter_map(|row| match row.split_once(": ") {
+        Some(("sqlite", row)) => (shop.backend == Backend::Sqlite).then_some(row),
+        Some(("postgres", row)) => (shop.backend == Backend::Postgres).then_some(row),
+        _ => Some(row),
+    });
+    let table = rows.collect::<Vec<_>>().join("\n");
+    held_against(&table, &meter.found, WITHOUT)
+        .unwrap_or_else(|wrong| panic!("app/tests/sql/statements.txt:\n{wrong}"));
 }
 
 #[tokio::test]
@@ -82,7 +89,9 @@ async fn a_page_or_a_cart_of_a_hundred_costs_as_much_as_one_of_one() {
         cost(&shop, async || anyone.get(&format!("/v1/products?category={slug}&limit={limit}"))).await
     };
     let read = Cost { statements: 2, transactions: 0 };
-    assert_eq!((list(1).await, list(100).await), (read, read), "a list of products");
+    // What is picked is counted first there.
+    let listed = if shop.backend == Backend::Sqlite { Cost { statements: 3, ..read } } else { read };
+    assert_eq!((list(1).await, list(100).await), (listed, listed), "a list of products");
     let detail = async |id: String| cost(&shop, async || anyone.get(&format!("/v1/products/{id}"))).await;
     let wide = admin.post("/v1/products", product(&unique("Wide"), 100, 5, 5)).send().await.expect(201).text("/id");
     let details = (detail(single.product.clone()).await, detail(wide).await);

@@ -5,7 +5,7 @@ use crate::{
         cart::{Cart, CartId, FullCart, Holder},
         order::{FullOrder, Order, Status},
     },
-    service::hear,
+    service::{Error, carts::refusal, hear},
     store,
 };
 use database::{Conn, Database, Location, migrate};
@@ -150,5 +150,43 @@ async fn what_is_under_way_is_forgotten_at_its_end_and_then_nothing_is_kept_of_w
         let page = store::orders::Filter { user: Some(other), status: None };
         let left = db.read(move |conn: &mut Conn| store::orders::page(conn, &page, None, 9, false)).await.unwrap();
         assert!(left.items.len() == 1 && left.items[0].order.email.is_some());
+    }
+}
+
+/// On PostgreSQL each statement sees the newest state, so a cart may be looked at while its attempt ends.
+#[tokio::test]
+async fn a_cart_is_completed_by_an_order_and_by_nothing_else() {
+    for (db, _folder) in databases().await {
+        let user: UserId = Id::new();
+        let holder = Holder { user: Some(user), token: None, staff: false };
+        for (status, expected, wanted) in [
+            (Some(Status::Pending), None, "locked"),
+            (Some(Status::Failed), None, "locked"),
+            (Some(Status::Failed), Some(7), "locked"),
+            (Some(Status::Placed), None, "completed"),
+            (Some(Status::Cancelled), Some(1), "completed"),
+            (None, None, "locked"),
+            (None, Some(1), "locked"),
+            (None, Some(7), "stale"),
+        ] {
+            let unit = move |tx: &mut Conn| {
+                let id = match status {
+                    Some(status) => bought(tx, user, status)?.0,
+                    None => {
+                        let full = cart(user, None);
+                        store::carts::insert(tx, &full)?;
+                        full.cart.id
+                    }
+                };
+                refusal(tx, id, holder, expected)
+            };
+            let told = match db.write(unit).await.unwrap() {
+                Error::CartLocked => "locked",
+                Error::CartCompleted => "completed",
+                Error::Stale => "stale",
+                other => panic!("{other}"),
+            };
+            assert_eq!(told, wanted, "{status:?}, {expected:?}");
+        }
     }
 }

@@ -29,7 +29,7 @@ mod wait;
 
 pub use actor::{Actor, Answer, Request};
 pub use cluster::Cluster;
-pub use costs::{Meter, held_against};
+pub use costs::{Least, Meter, held_against};
 pub use exchange::exchange;
 pub use goods::{Cart, Goods, address, pay, product};
 pub use launch::{Broker, Died, Domain, Topology};

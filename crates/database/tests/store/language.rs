@@ -253,9 +253,9 @@ async fn statements_are_prepared_once(db: Shop) {
         diesel::update(stock::table.find(one)).set(more).execute(tx)?;
         // Three values and four are one text, filled up where each has a place of its own.
         for some in [&ids[..3], &ids[1..]] {
-            let listed = stock::table.filter(stock::variant_id.eq_any(some.to_vec()));
-            assert_eq!(listed.count().get_result::<i64>(tx)?, some.len() as i64);
-            assert_eq!(diesel::update(listed).set(stock::on_hand.eq(7_i64)).execute(tx)?, some.len());
+            let listed = || stock::table.filter(stock::variant_id.eq_any(some.to_vec()));
+            assert_eq!(listed().count().get_result::<i64>(tx)?, some.len() as i64);
+            assert_eq!(diesel::update(listed()).set(stock::on_hand.eq(7_i64)).execute(tx)?, some.len());
             let others = stock::table.filter(stock::variant_id.ne_all(some.to_vec()));
             let all = stock::table.count().get_result::<i64>(tx)?;
             assert_eq!(others.count().get_result::<i64>(tx)?, all - some.len() as i64);

@@ -90,7 +90,7 @@ impl Service {
         let unit = move |tx: &mut Conn| {
             let option = changes.shipping_option.clone().flatten();
             let Some(cart) = store::carts::touch(tx, id, holder, expected, changes.clone(), now)? else {
-                return Err(refusal(tx, id, holder)?);
+                return Err(refusal(tx, id, holder, expected)?);
             };
             if option.is_some_and(|id| shipping.offered(&cart).all(|offered| offered.id != id)) {
                 return Err(Error::ShippingOption);
@@ -117,7 +117,7 @@ impl Service {
         let unit = move |tx: &mut Conn| {
             once.run(tx, |tx| {
                 let Some(cart) = store::carts::touch(tx, id, holder, None, Changes::default(), now)? else {
-                    return Err(refusal(tx, id, holder)?);
+                    return Err(refusal(tx, id, holder, None)?);
                 };
                 store::carts::add(tx, id, &priced(&added, &quotes, cart.currency)?, Error::TooMany("/quantity"))?;
                 let lines = store::carts::lines(tx, id)?;
@@ -163,7 +163,7 @@ impl Service {
         let (now, shipping) = (self.now(), self.shipping.clone());
         let unit = move |tx: &mut Conn| {
             let Some(cart) = store::carts::touch(tx, id, holder, expected, Changes::default(), now)? else {
-                return Err(refusal(tx, id, holder)?);
+                return Err(refusal(tx, id, holder, expected)?);
             };
             if !edit(tx)? {
                 return Err(Error::NotFound);
@@ -231,12 +231,18 @@ fn priced(lines: &[LineToAdd], quotes: &[Quote], currency: Currency) -> Result<V
     if refused.is_empty() { Ok(found) } else { Err(Error::NotSold(refused)) }
 }
 
-/// Why a cart could not be taken for a change.
-pub(super) fn refusal(tx: &mut Conn, id: CartId, holder: Holder) -> database::Result<Error> {
+/// Why a cart could not be taken for a change of the `expected` version. Each statement sees the newest state: a cart whose
+/// attempt has failed meanwhile is open, or is about to be, and one that is open was locked a moment ago.
+pub(crate) fn refusal(tx: &mut Conn, id: CartId, holder: Holder, expected: Option<i64>) -> database::Result<Error> {
     let Some(cart) = store::carts::find(tx, id, holder)? else { return Ok(Error::NotFound) };
-    let Some(attempt) = cart.order else { return Ok(Error::Stale) };
-    let pending = store::orders::find(tx, attempt)?.is_none_or(|order| order.status == Status::Pending);
-    Ok(if pending { Error::CartLocked } else { Error::CartCompleted })
+    let Some(attempt) = cart.order else {
+        let is_stale = expected.is_some_and(|expected| expected != cart.version);
+        return Ok(if is_stale { Error::Stale } else { Error::CartLocked });
+    };
+    Ok(match store::orders::find(tx, attempt)?.map(|order| order.status) {
+        None | Some(Status::Pending | Status::Failed) => Error::CartLocked,
+        Some(Status::Placed | Status::Completed | Status::Cancelled) => Error::CartCompleted,
+    })
 }
 
 fn make_token() -> String {

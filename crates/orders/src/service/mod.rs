@@ -1,7 +1,7 @@
 //! The use cases of orders, one a function.
 mod asking;
 mod audit;
-mod carts;
+pub(crate) mod carts;
 mod changes;
 mod checkout;
 mod events;

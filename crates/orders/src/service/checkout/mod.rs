@@ -114,7 +114,7 @@ impl Service {
             let attempt = cart.order.ok_or(Error::NoCheckout)?;
             let waits = store::processes::open_of(tx, attempt)?
                 .filter(|held| held.task == Task::Checkout && held.step == Step::Action);
-            let Some(waits) = waits else { return Err(refusal(tx, id, holder)?) };
+            let Some(waits) = waits else { return Err(refusal(tx, id, holder, None)?) };
             let seized = store::processes::seize(tx, waits, lease)?.ok_or(Error::CartLocked)?;
             let undo = store::processes::advance(tx, seized, Step::Undo, lease)?.ok_or(Error::CartLocked)?;
             let order = store::orders::full(tx, attempt, Holder::ANYONE)?.ok_or(Error::NoCheckout)?;
