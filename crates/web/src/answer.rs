@@ -32,7 +32,10 @@ struct Head {
 
 impl Reply {
     pub fn json(status: u16, body: &impl Serialize) -> Self {
-        Self::of(status, "application/json", serde_json::to_vec(body).expect("a DTO is plain data"))
+        // Room for most of them: a buffer that grows is copied each time.
+        let mut bytes = Vec::with_capacity(1024);
+        serde_json::to_writer(&mut bytes, body).expect("a DTO is plain data");
+        Self::of(status, "application/json", bytes)
     }
     pub(crate) fn problem(status: u16, body: Vec<u8>) -> Self {
         Self::of(status, "application/problem+json", body)

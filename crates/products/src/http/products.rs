@@ -50,7 +50,7 @@ async fn listed(service: &Service, viewer: Viewer, query: &str) -> Result<Fresh,
     shows.extend((filter.sort == Sort::BestSelling).then_some(SOLD));
     let products = service.page(filter, after, limit, count).await?;
     shows.extend(products.items.iter().flat_map(shown_in));
-    Ok(Fresh { reply: Reply::json(200, &page(products, |product| ProductBody::from(&product))).hashed(), shows })
+    Ok(Fresh { reply: Reply::json(200, &page(products, ProductBody::from)).hashed(), shows })
 }
 
 /// What is shown where a product is: itself, and its variants with their stock.
@@ -120,8 +120,8 @@ pub(crate) async fn show(
     let viewer = service.viewer(&caller.call);
     let shown = async || {
         let product = service.product(viewer, path.0.clone()).await?;
-        let reply = Reply::json(200, &ProductBody::from(&product)).etag(product.version);
-        Ok::<_, Problem>(Fresh { reply, shows: shown_in(&product).collect() })
+        let (version, shows) = (product.version, shown_in(&product).collect());
+        Ok::<_, Problem>(Fresh { reply: Reply::json(200, &ProductBody::from(product)).etag(version), shows })
     };
     service.ready.answer(&request, viewer == Viewer::Public, shown).await
 }

@@ -57,24 +57,25 @@ impl Serialize for Values {
 }
 
 impl VariantBody {
-    pub(super) fn of(options: &[Choice], variant: &Variant) -> Self {
-        let values = options.iter().map(|option| option.name.clone()).zip(variant.values.iter().cloned());
-        Self {
-            id: variant.id,
-            sku: variant.sku.clone(),
-            options: Values(values.collect()),
-            prices: variant.prices.clone(),
-            track_stock: variant.track_stock,
-            available: variant.available(),
-        }
+    pub(super) fn of(options: &[Choice], variant: Variant) -> Self {
+        let available = variant.available();
+        let Variant { id, sku, values, prices, track_stock, .. } = variant;
+        let values = options.iter().map(|option| option.name.clone()).zip(values);
+        Self { id, sku, options: Values(values.collect()), prices, track_stock, available }
     }
 }
 
 impl From<&Product> for ProductBody {
     fn from(product: &Product) -> Self {
-        let Product { id, slug, title, description, status, options, categories, tags, images, .. } = product.clone();
+        product.clone().into()
+    }
+}
+
+impl From<Product> for ProductBody {
+    fn from(product: Product) -> Self {
+        let Product { id, slug, title, description, status, options, categories, tags, images, variants, .. } = product;
         Self {
-            variants: product.variants.iter().map(|variant| VariantBody::of(&product.options, variant)).collect(),
+            variants: variants.into_iter().map(|variant| VariantBody::of(&options, variant)).collect(),
             id,
             slug,
             title,

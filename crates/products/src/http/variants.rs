@@ -66,7 +66,7 @@ pub(crate) struct SoldBody {
 
 impl From<&Sold> for SoldBody {
     fn from(sold: &Sold) -> Self {
-        let variant = VariantBody::of(&sold.product.options, sold.variant());
+        let variant = VariantBody::of(&sold.product.options, sold.variant().clone());
         Self { variant, product_id: sold.product.id, version: sold.product.version }
     }
 }
