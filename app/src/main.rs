@@ -8,12 +8,11 @@ mod topology;
 
 use clap::{Args, Parser, Subcommand};
 use commands::{Failed, asyncapi, certs, database_init, demo, openapi, serve};
-use mimalloc::MiMalloc;
 use settings::{Flags, Settings};
-use std::{path::PathBuf, process::ExitCode};
+use std::{alloc::System, path::PathBuf, process::ExitCode};
 
 // Measured: docs/performance.md, "Start, memory and the binary".
-counted::global!(MiMalloc);
+counted::global!(System);
 
 /// A commerce backend: start as one binary, move any domain out later, change no code.
 #[derive(Parser)]
