@@ -167,6 +167,7 @@ impl Worker {
     /// Turn after turn, until `stop` is done.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         tokio::pin!(stop);
+        // A pause, not a wait for something: nothing depends on when it ends, and a stop ends it at once.
         if self.every > AT_THE_START {
             tokio::select! {
                 () = tokio::time::sleep(AT_THE_START) => (),

@@ -1,6 +1,7 @@
 //! What `cargo xtask bench speed` measures the shop beside: how fast the same libraries are without a shop.
 //!
-//! `limits serve FILE WORKERS` answers every request with the file's bytes, or that they are known, over the actix-web that the shop is made of.
+//! `limits serve FILE WORKERS` answers every request with the file's bytes, or that they are known, over the actix-web
+//! that the shop is made of.
 //! `limits hash SECONDS THREADS` hashes passwords with the shop's parameters, `limits sync SECONDS FILE` writes pages that
 //! are on the disk before the next; both say how many. A package of its own: an example of the product would be built
 //! with what only its tests turn on.

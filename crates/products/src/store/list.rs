@@ -205,7 +205,8 @@ pub(crate) fn page(
 ) -> Result<Page<Product>> {
     let after = after.as_ref();
     let how = How::of(conn, &filter.picks().collect::<Vec<_>>())?;
-    // Nothing is rare in it: a page is full after a few products, or else there are none for long.
+    // Nothing is rare in it: as a rule a page is full after a few products. Where it is not (the word is of the oldest ones
+    // only, say), all of them are listed after so many.
     let walks = !how.is_empty() && how.iter().all(|how| *how == How::Probed);
     let last = if walks { filter.key_after(conn, after, WALKED)? } else { None };
     let mut rows = some(conn, filter, (after, last.as_ref()), &how, limit + 1)?;
