@@ -151,6 +151,12 @@ map "$upstream_connect_time $request" $cleave_lost {
     "~^-? " {unavailable};
     "~^[^ ]+ (GET|HEAD) " {unavailable};
 }
+# A target is plain ASCII, or no HTTP: a process would hang up on it, and nginx might already have given that connection to
+# the next client, who would find it closed.
+map $request $cleave_malformed {
+    default "";
+    "~[^ -~]" 1;
+}
 # What was asked for, whatever nginx made of it; a query may be private.
 map $request $cleave_asked {
     default "";
@@ -195,6 +201,9 @@ server {
 {tls}
     # No path here: the client's own goes on, byte for byte.
     location / {
+        if ($cleave_malformed) {
+            return 400;
+        }
         proxy_pass $cleave_to;
     }
     # TRACE is the one method that nginx refuses by itself; what a path knows is for the process to say.
