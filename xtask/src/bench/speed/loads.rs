@@ -146,7 +146,7 @@ impl Change {
 /// Nobody has registered by that address.
 fn register() -> String {
     "local n = 0\nrequest = function() n = n + 1\n\
-     local body = '{\"email\":\"new-TURN-' .. n .. '@shop.example\",\"password\":\"somebody of the shop\",\"name\":\"New\"}'\n\
+     local body = '{\"email\":\"new-TURN-' .. thread .. '-' .. n .. '@shop.example\",\"password\":\"somebody of the shop\",\"name\":\"New\"}'\n\
      return wrk.format('POST', '/v1/users', {['content-type']='application/json'}, body) end\n"
         .into()
 }

@@ -42,6 +42,14 @@ struct Summary {
 /// Headers of an answer.
 const HEAD: u64 = 2048;
 
+/// In a thread, `thread` is its number from 0 on, of `of`.
+fn setup(threads: usize) -> String {
+    format!(
+        "threads, other, of = {{}}, 0, {threads}\n\
+         setup = function(t) t:set('thread', #threads); table.insert(threads, t) end\n"
+    )
+}
+
 const TELL: &str = r#"
 done = function(s, l, r)
   local e, other = s.errors, 0
@@ -68,8 +76,8 @@ impl Job {
         Ok(())
     }
 
-    fn lua(&self, turn: usize) -> String {
-        let mut lua = String::from("threads, other = {}, 0\nsetup = function(t) table.insert(threads, t) end\n");
+    fn lua(&self, turn: usize, threads: usize) -> String {
+        let mut lua = setup(threads);
         lua.push_str(&self.script.replace("TURN", &turn.to_string()));
         if let Some(status) = self.status {
             // What was asked last may be answered after the end; what counts here is never right.
@@ -81,11 +89,11 @@ impl Job {
     }
 }
 
-/// The requests of the script take turns.
+/// The requests of the script take turns; each thread begins elsewhere among them.
 pub(super) fn in_turn(requests: &[String]) -> String {
     let list = requests.join(",\n  ");
     format!(
-        "local all, n = nil, 0\ninit = function() all = {{\n  {list}\n}} end\n\
+        "local all, n\ninit = function() all = {{\n  {list}\n}}; n = math.floor(#all * thread / of) end\n\
          request = function() n = n + 1; return all[n % #all + 1] end\n"
     )
 }
@@ -104,10 +112,12 @@ pub(super) async fn run(tools: &Tools, job: &Job, seconds: u32) -> Result<Told> 
     let plain = job.status.is_none();
     let before = if plain { sample().await? } else { 0 };
     let script = tools.folder.join("load.lua");
-    fs::write(&script, job.lua(TURNS.fetch_add(1, Ordering::Relaxed))).context("cannot write a script")?;
+    // One thread alone is busy all the time at some 100,000 answers a second, and is then what is measured.
+    let threads = tools.cores.min(tools.connections as usize);
+    fs::write(&script, job.lua(TURNS.fetch_add(1, Ordering::Relaxed), threads)).context("cannot write a script")?;
     let mut command = tools.wrk.command();
-    command.args(["-t1", &format!("-c{}", tools.connections), &format!("-d{seconds}s"), "--timeout", "10s", "-s"]);
-    command.arg(&script).arg(format!("{}{}", job.base, job.path));
+    command.args([format!("-t{threads}"), format!("-c{}", tools.connections), format!("-d{seconds}s")]);
+    command.args(["--timeout", "10s", "-s"]).arg(&script).arg(format!("{}{}", job.base, job.path));
     let summary = summary(&printed(command, "wrk").await?)?;
     if plain {
         let after = sample().await?;
@@ -161,8 +171,8 @@ mod tests {
     #[test]
     fn statuses_are_counted_where_one_is_expected() {
         let job = Job { base: String::new(), path: "/".into(), script: "x = TURN".into(), status: Some(201) };
-        let lua = job.lua(7);
+        let lua = job.lua(7, 2);
         assert!(lua.contains("x = 7") && lua.contains("status ~= 201"));
-        assert!(!Job { status: None, ..job }.lua(7).contains("response ="));
+        assert!(!Job { status: None, ..job }.lua(7, 2).contains("response ="));
     }
 }
