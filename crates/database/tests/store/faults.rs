@@ -3,10 +3,14 @@ use crate::{
     harness::{self, Shop},
     shop::{self, Order, order, orders, stocked},
 };
-use database::{Conn, Error};
-use diesel::{connection::SimpleConnection, prelude::*};
+use database::{Conn, Error, Location};
+use diesel::{connection::SimpleConnection, prelude::*, sql_query, sql_types::Text};
 use kernel::Id;
-use std::time::Duration;
+use std::{
+    sync::{Arc, Barrier},
+    time::Duration,
+};
+use tokio::{task::JoinSet, time::timeout};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_loses_nothing_answered() {
@@ -116,4 +120,40 @@ async fn connections_that_live_are_kept() {
         tokio::time::sleep(Duration::from_millis(1100)).await; // after a second they are tried before they are used
     }
     assert!(seen.len() <= 4, "four threads had {} connections", seen.len());
+}
+
+/// A process that sells little has few: there are more as soon as units wait, up to `threads`, and no more than that.
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_are_made_as_units_wait() {
+    let db = Shop::open(harness::postgres());
+    let held = || {
+        let named = "SELECT pid FROM pg_stat_activity WHERE application_name = $1";
+        let Location::Postgres { schema, .. } = &db.place.location else { unreachable!() };
+        sql_query(named).bind::<Text, _>(format!("cleave-{schema}")).execute(&mut harness::admin()).unwrap()
+    };
+    assert_eq!(held(), 1, "nobody has asked for anything yet");
+    // Each waits inside its unit until as many are inside theirs.
+    let (together, mut all) = (Arc::new(Barrier::new(harness::THREADS)), JoinSet::new());
+    for _ in 0..harness::THREADS {
+        let (db, together) = (db.clone(), Arc::clone(&together));
+        all.spawn(async move {
+            let wait = move |_: &mut Conn| {
+                together.wait();
+                Ok::<_, Error>(())
+            };
+            db.read(wait).await
+        });
+    }
+    let all = timeout(Duration::from_secs(30), all.join_all()).await.expect("as many at once as there may be");
+    assert!(all.iter().all(Result::is_ok), "{all:?}");
+    let mut more: JoinSet<_> = (0..100)
+        .map(|_| {
+            let db = db.clone();
+            async move { db.read(|_| Ok::<_, Error>(())).await }
+        })
+        .collect();
+    while let Some(one) = more.join_next().await {
+        one.unwrap().unwrap();
+    }
+    assert_eq!(held(), harness::THREADS, "and no more");
 }

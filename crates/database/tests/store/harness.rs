@@ -21,6 +21,8 @@ pub(crate) use on_both;
 
 pub(crate) const MIGRATIONS: Migrations = database::migrations!("tests/store/migrations");
 pub(crate) const QUEUE: usize = 600;
+/// How many connections a shop on PostgreSQL may have.
+pub(crate) const THREADS: usize = 4;
 
 /// A place for a database; what is in a folder goes with it.
 pub(crate) struct Place {
@@ -41,7 +43,7 @@ pub(crate) struct Shop {
 impl Shop {
     pub(crate) fn open(place: Place) -> Self {
         database::migrate(&place.location, &MIGRATIONS).unwrap();
-        let settings = Settings { queue: QUEUE, readers: 2, threads: 4, ..Settings::default() };
+        let settings = Settings { queue: QUEUE, readers: 2, threads: THREADS, ..Settings::default() };
         Self { db: Database::open(&place.location, "shop", settings).unwrap(), place }
     }
     /// Ends, and leaves its database.
