@@ -9,7 +9,6 @@ use web::{Module, Worker};
 
 /// When nobody wakes them: what other processes wrote where they cannot say so, and what is due again.
 const LOOK: Duration = Duration::from_secs(1);
-const PURGE: Duration = Duration::from_secs(3600);
 
 /// Every kind of events there is, whoever tells it and wherever.
 pub(crate) fn catalogue() -> Vec<EventKind> {
@@ -97,7 +96,7 @@ fn hearing(consumer: Consumer) -> [Worker; 3] {
 }
 
 fn forgetting(db: Database, pace: Pace) -> Worker {
-    Worker::new("events-purge", PURGE, &Arc::new(db), move |db| async move {
+    Worker::hourly("events-purge", &Arc::new(db), move |db| async move {
         let gone = outbox::purge(&db, pace.keep_told()).await;
         if let Err(error) = gone.and(inbox::purge(&db, pace.keep_handled()).await) {
             tracing::warn!(domain = db.name(), %error, "old events stay until the next turn");

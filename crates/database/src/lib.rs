@@ -42,6 +42,7 @@ pub use migrate::{Migrations, migrate, pending};
 pub use now::{Moved, Now};
 pub use provision::{provision, provision_for};
 pub use touched::{News, Touched};
+pub use types::Json;
 
 #[doc(hidden)] // what `migrations!` expands to
 pub use diesel_migrations;

@@ -4,14 +4,15 @@
 //! Ids are `uuid` or a blob of 16 bytes, times microseconds, JSON `jsonb` or text. What comes back is checked: an amount
 //! out of range or an unknown currency is an error of the row, never a silent value.
 use crate::backend::{Bind, Bindable, BuiltIn, Db, Raw, SqliteBindCollector};
-use diesel::deserialize::{self, FromSql};
+use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::pg::{Pg, PgTypeMetadata};
 use diesel::prelude::QueryResult;
 use diesel::query_builder::{BindCollector, bind_collector::RawBytesBindCollector};
 use diesel::serialize::{self, IsNull, Output, ToSql};
-use diesel::sql_types::{BigInt, Binary, HasSqlType, Json, Jsonb, Text, Timestamptz, Uuid};
+use diesel::sql_types::{self, BigInt, Binary, HasSqlType, Jsonb, Text, Timestamptz, Uuid};
 use diesel::sqlite::{Sqlite, SqliteType};
 use kernel::{Currency, Id, Minor, Time};
+use serde::de::DeserializeOwned;
 
 macro_rules! column {
     ($sql:ty, sqlite $lite:ident) => {
@@ -80,15 +81,33 @@ impl FromSql<Timestamptz, Db> for Time {
 }
 
 column!(Jsonb, sqlite Text);
-column!(Jsonb => serde_json::Value; |json| postgres Jsonb = json, sqlite Json = json);
+column!(Jsonb => serde_json::Value; |json| postgres Jsonb = json, sqlite sql_types::Json = json);
 impl FromSql<Jsonb, Db> for serde_json::Value {
     fn from_sql(raw: Raw<'_>) -> deserialize::Result<Self> {
         match raw {
             Raw::Postgres(v) => pg::<Jsonb, Self>(v),
-            Raw::Sqlite(v) => lite::<Json, Self>(v),
+            Raw::Sqlite(v) => lite::<sql_types::Json, Self>(v),
         }
     }
 }
+
+/// What a JSON column holds, read as what it is: [`serde_json::Value`] between them would be made and thrown away.
+#[derive(Debug, FromSqlRow)]
+pub struct Json<T>(pub T);
+
+impl<T: DeserializeOwned> FromSql<Jsonb, Db> for Json<T> {
+    fn from_sql(raw: Raw<'_>) -> deserialize::Result<Self> {
+        Ok(Self(match raw {
+            Raw::Postgres(v) => match v.as_bytes() {
+                [JSONB_VERSION, json @ ..] => serde_json::from_slice(json)?,
+                _ => return Err("not version 1 of jsonb".into()),
+            },
+            Raw::Sqlite(mut v) => serde_json::from_str(v.read_text())?,
+        }))
+    }
+}
+/// PostgreSQL sends `jsonb` as its text behind this.
+const JSONB_VERSION: u8 = 1;
 
 column!(BigInt => Minor; |money| postgres BigInt = money.get(), sqlite BigInt = money.get());
 impl FromSql<BigInt, Db> for Minor {

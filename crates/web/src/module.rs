@@ -102,6 +102,8 @@ pub struct Worker {
     pub name: &'static str,
     /// From the end of a turn to the begin of the next.
     pub every: Duration,
+    /// Before the first turn.
+    pause: Duration,
     wake: Option<Arc<Notify>>,
     drops: bool,
     turn: Turn,
@@ -115,7 +117,8 @@ const GATHER: RangeInclusive<Duration> = Duration::from_millis(20)..=Duration::f
 /// busier the machine is, the more each of them does.
 const REST: u32 = 4;
 
-/// What is done more rarely than that is not done while a process begins: there is enough to do then.
+const HOUR: Duration = Duration::from_secs(3600);
+/// What may wait for an hour is not done while a process begins: there is enough to do then.
 const AT_THE_START: Duration = Duration::from_secs(60);
 
 type Turn = Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
@@ -136,7 +139,15 @@ impl Worker {
         state: &Arc<S>,
         work: impl Fn(Arc<S>) -> F + Send + Sync + 'static,
     ) -> Self {
-        Self { name, every, wake: None, drops: false, turn: turn(state, work), end: None }
+        Self { name, every, pause: Duration::ZERO, wake: None, drops: false, turn: turn(state, work), end: None }
+    }
+    /// For what tidies up: once an hour, for the first time a minute after the start.
+    pub fn hourly<S: Send + Sync + 'static, F: Future<Output = ()> + Send + 'static>(
+        name: &'static str,
+        state: &Arc<S>,
+        work: impl Fn(Arc<S>) -> F + Send + Sync + 'static,
+    ) -> Self {
+        Self { pause: AT_THE_START, ..Self::new(name, HOUR, state, work) }
     }
     /// The next turn begins at once when this is notified, unless one has only just ended: then soon after it.
     #[must_use]
@@ -168,9 +179,9 @@ impl Worker {
     pub async fn run(self, stop: impl Future<Output = ()>) {
         tokio::pin!(stop);
         // A pause, not a wait for something: nothing depends on when it ends, and a stop ends it at once.
-        if self.every > AT_THE_START {
+        if !self.pause.is_zero() {
             tokio::select! {
-                () = tokio::time::sleep(AT_THE_START) => (),
+                () = tokio::time::sleep(self.pause) => (),
                 () = &mut stop => return,
             }
         }

@@ -38,6 +38,7 @@ impl Text {
 
 /// A query whose text hardly comes again: it is prepared for this once. All others are prepared once a connection.
 pub fn not_kept(out: &mut AstPass<'_, '_, Db>) {
+    out.unsafe_to_cache_prepared(); // where it would be found by its type
     out.push_sql(VARIES);
 }
 
@@ -48,6 +49,7 @@ where
     Db: HasSqlType<ST>,
     T: ToSql<ST, Db>,
 {
+    out.unsafe_to_cache_prepared(); // by its type: it has a text for each length
     let length = if values.len() <= LIST { values.len().next_power_of_two() } else { values.len() };
     if values.len() > LIST {
         not_kept(out);

@@ -3,6 +3,7 @@
 //! A unit is one transaction and does nothing but talk to the database: it may run again (a deadlock, a batch that
 //! failed), hence `Fn`. A caller who goes away changes nothing: the unit runs to its end or not at all. The queue is
 //! bounded: a full one answers [`Error::Busy`] at once. Nothing here blocks a thread of the async runtime.
+mod crew;
 mod hearing;
 mod postgres;
 mod sqlite;
@@ -19,8 +20,10 @@ use crate::{
     meter::Meter,
     touched::{News, Touched},
 };
+use crew::{Asked, Crew};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use std::{
+    io,
     sync::{
         Arc, Mutex, OnceLock, RwLock, Weak,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
@@ -62,10 +65,10 @@ struct Inner {
     name: &'static str,
     lanes: RwLock<Option<Lanes>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    /// How there are more threads: on PostgreSQL.
-    more: Option<Box<dyn Fn() -> Option<JoinHandle<()>> + Send + Sync>>,
-    /// Threads that wait for units.
-    idle: Arc<AtomicUsize>,
+    /// On PostgreSQL.
+    crew: Option<Crew>,
+    /// Units that were handed in, and are not answered.
+    asked: Arc<AtomicUsize>,
     /// The thread that hears other processes, and whether it is to end.
     ear: Mutex<Option<JoinHandle<()>>>,
     closed: AtomicBool,
@@ -89,15 +92,13 @@ impl Database {
     pub fn open(location: &Location, name: &'static str, settings: Settings) -> Result<Self> {
         let (writes, write_queue) = bounded(settings.queue.max(1));
         let (meter, told, keeper) = (Meter::new(name), Arc::new(Notify::new()), Arc::<Keeper>::default());
-        let idle = Arc::<AtomicUsize>::default();
         let queue = |units: &Receiver<Box<dyn Work>>| Queue {
             units: units.clone(),
             meter: meter.clone(),
             told: Arc::clone(&told),
             keeper: Arc::clone(&keeper),
-            idle: Arc::clone(&idle),
         };
-        let (mut threads, mut hear, mut more) = (Vec::new(), None, None);
+        let (mut threads, mut hear, mut crew) = (Vec::new(), None, None);
         let reads = match location.clone() {
             Location::Sqlite { file } => {
                 let (reads, read_queue) = bounded(settings.queue.max(1));
@@ -118,15 +119,15 @@ impl Database {
                 let connect = Arc::new(move || postgres::connect(&url, &schema, role.as_deref(), &counted));
                 let mut first = connect()?;
                 crate::copy::refuse_half(&mut first)?;
-                let (queue, left) = (queue(&write_queue), AtomicUsize::new(settings.threads.max(1)));
-                let thread = move |held| {
+                let queue = queue(&write_queue);
+                let begin = move |held, place| {
                     let (connect, queue) = (Arc::clone(&connect), queue.clone());
-                    let one_less = |left: usize| left.checked_sub(1);
-                    left.fetch_update(SeqCst, SeqCst, one_less).ok()?;
-                    Some(spawn(name, "any", move || postgres::serve(held, &*connect, &queue)))
+                    begun(name, "any", move || postgres::serve(held, &*connect, &queue, place))
                 };
-                threads.extend(thread(Some(first)));
-                more = Some(Box::new(move || thread(None)) as Box<_>);
+                let more = begin.clone();
+                let (others, place) = Crew::new(settings.threads, Box::new(move |place| more(None, place)));
+                threads.push(begin(Some(first), place).expect("a thread can be started"));
+                crew = Some(others);
                 writes.clone()
             }
         };
@@ -137,8 +138,8 @@ impl Database {
                 name,
                 lanes,
                 threads: Mutex::new(threads),
-                more,
-                idle,
+                crew,
+                asked: Arc::default(),
                 ear: Mutex::default(),
                 closed: AtomicBool::new(false),
                 meter,
@@ -186,19 +187,21 @@ impl Database {
         let lanes = lanes.ok_or_else(|| Error::Unavailable("shut down".into()))?;
         let (lane, meter) = (if writes { &lanes.writes } else { &lanes.reads }, &self.inner.meter);
         let (reply, answer) = oneshot::channel();
-        let asked = Instant::now();
+        let (begun, asked) = (Instant::now(), Asked::new(&self.inner.asked));
         meter.queue.increment(1.0);
-        lane.try_send(Box::new(Unit { unit, writes, counts: self.counts, kept: None, reply })).map_err(|refused| {
-            meter.queue.decrement(1.0);
-            match refused {
-                TrySendError::Full(_) => Error::Busy,
-                TrySendError::Disconnected(_) => Error::Unavailable("shut down".into()),
-            }
-        })?;
-        self.inner.grow(lane);
+        lane.try_send(Box::new(Unit { unit, writes, counts: self.counts, kept: None, reply, asked })).map_err(
+            |refused| {
+                meter.queue.decrement(1.0);
+                match refused {
+                    TrySendError::Full(_) => Error::Busy,
+                    TrySendError::Disconnected(_) => Error::Unavailable("shut down".into()),
+                }
+            },
+        )?;
+        self.inner.grow();
         drop(lanes); // or closing would wait for this caller
         let answer = answer.await.unwrap_or_else(|_| Err(Error::Unknown("the database thread ended".into()).into()));
-        meter.seconds(writes).record(asked.elapsed());
+        meter.seconds(writes).record(begun.elapsed());
         answer
     }
 
@@ -271,13 +274,11 @@ impl Database {
 }
 
 impl Inner {
-    /// One more thread where units wait and nobody waits for them, as long as there may be more. A connection costs both
-    /// sides milliseconds and memory: a process that just begins, or sells little, has few.
-    fn grow(&self, lane: &Sender<Box<dyn Work>>) {
-        if let Some(more) = &self.more
-            && lane.len() > self.idle.load(SeqCst)
-        {
-            self.threads.lock().expect("never poisoned").extend(more());
+    fn grow(&self) {
+        if let Some(thread) = self.crew.as_ref().and_then(|crew| crew.grown(&self.asked)) {
+            let mut threads = self.threads.lock().expect("never poisoned");
+            threads.retain(|thread| !thread.is_finished());
+            threads.push(thread);
         }
     }
 }
@@ -311,7 +312,6 @@ struct Queue {
     meter: Meter,
     told: Arc<Notify>,
     keeper: Arc<Keeper>,
-    idle: Arc<AtomicUsize>,
 }
 impl Queue {
     /// After a unit, and before its answer: says what changed, and wakes whoever tells events. Once too often does no
@@ -330,10 +330,7 @@ impl Queue {
     }
     /// Waits for a unit; `None` when the database was closed and nothing is left.
     fn next(&self) -> Option<Box<dyn Work>> {
-        self.idle.fetch_add(1, SeqCst);
-        let unit = self.units.recv();
-        self.idle.fetch_sub(1, SeqCst);
-        let unit = unit.ok()?;
+        let unit = self.units.recv().ok()?;
         self.meter.queue.decrement(1.0);
         Some(unit)
     }
@@ -352,6 +349,10 @@ impl Queue {
     }
 }
 
+fn begun(database: &str, job: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name(format!("{database}-{job}")).spawn(run)
+}
+/// While a process begins.
 fn spawn(database: &str, job: &str, run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
-    std::thread::Builder::new().name(format!("{database}-{job}")).spawn(run).expect("a thread can be started")
+    begun(database, job, run).expect("a thread can be started")
 }

@@ -5,6 +5,7 @@
 //! commit has done nothing (`Unavailable`); at the commit nobody knows (`Unknown`). The next unit gets a new one.
 use super::{
     Queue,
+    crew::Place,
     unit::{Ran, Work, commit, swallowed},
 };
 use crate::{
@@ -62,14 +63,31 @@ pub(super) fn connect(url: &str, schema: &str, role: Option<&str>, meter: &Meter
     Ok(conn)
 }
 
-pub(super) fn serve(mut held: Option<Conn>, connect: &dyn Fn() -> Result<Conn>, queue: &Queue) {
+pub(super) fn serve(mut held: Option<Conn>, connect: &dyn Fn() -> Result<Conn>, queue: &Queue, mut place: Place) {
     let mut used = Instant::now();
-    while let Some(mut unit) = queue.next() {
+    loop {
+        if held.is_none() && !place.is_last() {
+            let refused = |error: &Error| tracing::warn!(%error, "PostgreSQL gives no further connection");
+            held = connect().inspect_err(refused).ok();
+            if held.is_none() && place.leave() {
+                return;
+            }
+        }
+        let Some(mut unit) = queue.next() else { return };
         if !unit.writes() && unit.gone() {
             continue;
         }
         if !unit.writes() && used.elapsed() > IDLE {
             held.take_if(|conn| !conn.alive());
+        }
+        if held.is_none() {
+            match connect() {
+                Ok(conn) => held = Some(conn),
+                Err(error) => {
+                    refuse(unit, &error, queue, &place);
+                    continue;
+                }
+            }
         }
         let fate = run(&mut held, connect, &mut *unit);
         queue.tell(held.as_mut(), matches!(fate, Err(Error::Unknown(_))));
@@ -78,8 +96,18 @@ pub(super) fn serve(mut held: Option<Conn>, connect: &dyn Fn() -> Result<Conn>, 
     }
 }
 
+/// Answers who cannot be served; where nobody else is there who could, all others that wait too: they would hear the same
+/// after as long again.
+fn refuse(unit: Box<dyn Work>, error: &Error, queue: &Queue, place: &Place) {
+    let mut refused = Some(unit);
+    while let Some(unit) = refused {
+        queue.answer(unit, Err(Error::Unavailable(format!("no connection: {error}"))));
+        refused = place.is_last().then(|| queue.waiting()).flatten();
+    }
+}
+
 fn run(held: &mut Option<Conn>, connect: &dyn Fn() -> Result<Conn>, unit: &mut dyn Work) -> Result<()> {
-    let (mut attempt, mut stale) = (1, held.is_some());
+    let (mut attempt, mut stale) = (1, true);
     loop {
         let conn = match held {
             Some(conn) => conn,
@@ -101,18 +129,19 @@ fn run(held: &mut Option<Conn>, connect: &dyn Fn() -> Result<Conn>, unit: &mut d
             plainly(conn, unit)
         };
         match trouble {
-            Some(Trouble::Lost) => {
-                tracing::warn!("a connection to PostgreSQL was lost");
-                *held = None;
-            }
-            Some(Trouble::Retry) if unit.writes() && attempt < TRIES => {
-                // random, or two that collided collide again
-                let jitter = uuid::Uuid::now_v7().as_u128() as u64 % (10 << attempt);
-                std::thread::sleep(Duration::from_millis(jitter));
-                attempt += 1;
-                continue;
-            }
+            Some(Trouble::Lost) => tracing::warn!("a connection to PostgreSQL was lost"),
+            Some(Trouble::Changed) => tracing::warn!("a table was changed beside this process: connecting anew"),
             _ => (),
+        }
+        if matches!(trouble, Some(Trouble::Lost | Trouble::Changed)) {
+            *held = None;
+        }
+        if matches!(trouble, Some(Trouble::Retry | Trouble::Changed)) && unit.writes() && attempt < TRIES {
+            // random, or two that collided collide again
+            let jitter = uuid::Uuid::now_v7().as_u128() as u64 % (10 << attempt);
+            std::thread::sleep(Duration::from_millis(jitter));
+            attempt += 1;
+            continue;
         }
         return fate;
     }
@@ -139,7 +168,7 @@ fn transact(conn: &mut Conn, unit: &mut dyn Work) -> (Result<()>, Option<Trouble
             Ok(()) => return (Ok(()), None),
             Err(error) => Some(match conn.trouble {
                 None => Err(Error::Query(error)), // a deferred constraint: it rolled back
-                Some(Trouble::Retry) => Err(Error::Busy),
+                Some(Trouble::Retry | Trouble::Changed) => Err(Error::Busy),
                 Some(Trouble::Batch | Trouble::Full | Trouble::Lost) => Err(Error::Unknown(error.to_string())),
             }),
         },
@@ -161,7 +190,7 @@ fn transact(conn: &mut Conn, unit: &mut dyn Work) -> (Result<()>, Option<Trouble
 fn without_effect(fate: Result<()>, trouble: Option<Trouble>) -> Result<()> {
     match trouble {
         Some(Trouble::Lost) => Err(Error::Unavailable("the connection was lost".into())),
-        Some(Trouble::Retry) => Err(Error::Busy), // after the last attempt
+        Some(Trouble::Retry | Trouble::Changed) => Err(Error::Busy), // after the last attempt
         _ => fate,
     }
 }

@@ -1,4 +1,5 @@
 //! A unit of work: what the caller wants done, and where its answer goes.
+use super::crew::Asked;
 use crate::{
     conn::Conn,
     error::{Error, Result},
@@ -34,6 +35,7 @@ pub(super) struct Unit<F, T, E> {
     pub(super) counts: bool,
     pub(super) kept: Option<Result<T, E>>,
     pub(super) reply: oneshot::Sender<Result<T, E>>,
+    pub(super) asked: Asked,
 }
 impl<F, T, E> Work for Unit<F, T, E>
 where
@@ -63,11 +65,13 @@ where
         }
     }
     fn answer(self: Box<Self>, fate: Result<()>) {
+        let Self { kept, reply, asked, .. } = *self;
         let answer = match fate {
-            Ok(()) => self.kept.unwrap_or_else(|| Err(Error::Panicked.into())),
+            Ok(()) => kept.unwrap_or_else(|| Err(Error::Panicked.into())),
             Err(error) => Err(error.into()),
         };
-        let _ = self.reply.send(answer); // whoever asked may be gone
+        drop(asked); // before: who hears may ask again at once
+        let _ = reply.send(answer); // whoever asked may be gone
     }
 }
 

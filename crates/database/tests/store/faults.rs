@@ -132,6 +132,10 @@ async fn connections_are_made_as_units_wait() {
         sql_query(named).bind::<Text, _>(format!("cleave-{schema}")).execute(&mut harness::admin()).unwrap()
     };
     assert_eq!(held(), 1, "nobody has asked for anything yet");
+    for _ in 0..100 {
+        db.read(|_| Ok::<_, Error>(())).await.unwrap();
+    }
+    assert_eq!(held(), 1, "one after another needs no more");
     // Each waits inside its unit until as many are inside theirs.
     let (together, mut all) = (Arc::new(Barrier::new(harness::THREADS)), JoinSet::new());
     for _ in 0..harness::THREADS {
@@ -156,4 +160,31 @@ async fn connections_are_made_as_units_wait() {
         one.unwrap().unwrap();
     }
     assert_eq!(held(), harness::THREADS, "and no more");
+}
+
+/// A migration beside a server: what its statements answer has another type than when they were prepared.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_is_changed_costs_no_connection_its_use() {
+    let db = Shop::open(harness::postgres());
+    let Location::Postgres { schema, .. } = db.place.location.clone() else { unreachable!() };
+    let becomes = |kind: &str| {
+        let alter = format!("ALTER TABLE {schema}.orders ALTER COLUMN note TYPE {kind}");
+        harness::admin().batch_execute(&alter).unwrap();
+    };
+    let placed = async || {
+        let (row, lines) = order(1);
+        let unit = move |tx: &mut Conn| {
+            shop::insert(tx, &row, &lines).unwrap();
+            shop::place(tx, row.id, row.created_at)
+        };
+        assert!(db.write(unit).await.unwrap().is_some());
+    };
+    placed().await;
+    becomes("varchar(100)");
+    placed().await;
+    let listed = async || db.read(|conn| shop::page(conn, None, 10)).await;
+    assert_eq!(listed().await.unwrap().len(), 2);
+    becomes("text");
+    assert!(matches!(listed().await, Err(Error::Busy)), "a read runs once");
+    assert_eq!(listed().await.unwrap().len(), 2);
 }

@@ -72,7 +72,7 @@ pub fn routes() -> Vec<Route> {
         delete("/v1/carts/{id}/checkout", Nothing, checkout::abandon)
             .says("Give up a checkout that waits for the buyer")
             .gives::<CartBody>(200, "The cart, open again")
-            .fails(&[Code::NoCheckout, Code::CartCompleted]),
+            .fails(&[Code::NoCheckout, Code::CartLocked, Code::CartCompleted]),
         get("/v1/orders", User, orders::list)
             .says("My orders, newest first; all of them for staff")
             .gives::<Paged<OrderBody>>(200, "A page")

@@ -122,7 +122,7 @@ impl Orders {
     }
     pub fn module(&self) -> Module {
         let purge = |service: Arc<Service>| async move { service.purge().await };
-        let purge = Worker::new("orders-purge", Duration::from_secs(3600), &self.0, purge);
+        let purge = Worker::hourly("orders-purge", &self.0, purge);
         let drive = |service: Arc<Service>| async move { service.drive_due().await };
         let drive = Worker::new("orders-processes", Duration::from_secs(1), &self.0, drive);
         let forget = |service: Arc<Service>| async move { service.forget_due().await };

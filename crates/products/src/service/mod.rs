@@ -16,7 +16,7 @@ use database::{Database, once};
 use kernel::{Clock, Currency, Time};
 use products_api::{Catalogue, Stock};
 use serde::Deserialize;
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc};
 use web::{Module, Ready, ReadySettings, Tasks, Worker};
 
 pub(crate) use categories::NewCategory;
@@ -114,7 +114,7 @@ impl Products {
         };
         let sweeper = Worker::new("products-sweep", self.0.sweep_every(), &self.0, sweep);
         let purge = |service: Arc<Service>| async move { service.purge().await };
-        let purge = Worker::new("products-purge", Duration::from_secs(3600), &self.0, purge);
+        let purge = Worker::hourly("products-purge", &self.0, purge);
         Module::new("products", crate::http::routes(), Arc::clone(&self.0))
             .on(self.0.db.clone())
             .tasks(self.0.tasks.clone())

@@ -1,7 +1,10 @@
 //! Imports: how far they are. A lease says that somebody still reads.
-use super::{from_json, schema::imports, to_json};
-use crate::domain::import::{Import, ImportId, Progress};
-use database::{Conn, Error, Now, Result};
+use super::{schema::imports, to_json};
+use crate::domain::{
+    import::{Import, ImportId, Progress},
+    shopify::RowError,
+};
+use database::{Conn, Error, Json, Now, Result};
 use diesel::{prelude::*, result::Error as Diesel};
 use kernel::{Currency, Time};
 use serde_json::Value;
@@ -23,7 +26,7 @@ struct Row {
     created: i64,
     updated: i64,
     unchanged: i64,
-    errors: Value,
+    errors: Json<Vec<RowError>>,
     error_count: i64,
     created_at: Time,
     updated_at: Time,
@@ -43,7 +46,7 @@ impl Row {
                 created: self.created.unsigned_abs(),
                 updated: self.updated.unsigned_abs(),
                 unchanged: self.unchanged.unsigned_abs(),
-                errors: from_json(self.errors)?,
+                errors: self.errors.0,
                 error_count: self.error_count.unsigned_abs(),
             },
             created_at: self.created_at,

@@ -17,9 +17,7 @@ pub(crate) mod spoil;
 pub(crate) mod stock;
 pub(crate) mod write;
 
-use database::{Error, Result};
-use diesel::result::Error as Diesel;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -27,11 +25,6 @@ use uuid::Uuid;
 pub(crate) const CATALOGUE: Uuid = Uuid::from_u128(1);
 /// In what order products stand by how often they were bought.
 pub(crate) const SOLD: Uuid = Uuid::from_u128(2);
-
-/// What lies in a JSON column; something else there is an error of its row.
-fn from_json<T: DeserializeOwned>(value: Value) -> Result<T> {
-    serde_json::from_value(value).map_err(|e| Error::Query(Diesel::DeserializationError(e.into())))
-}
 
 fn to_json(value: &impl Serialize) -> Value {
     serde_json::to_value(value).expect("domain types are plain data")

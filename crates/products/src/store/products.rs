@@ -1,10 +1,10 @@
 //! Products as they are read: one statement for products, one for all that hangs on them.
-use super::{from_json, sql::Sql};
+use super::sql::Sql;
 use crate::domain::{
-    product::{Named, Product, Status, Variant},
+    product::{Choice, Image, Named, Product, Status, Variant},
     review::Rating,
 };
-use database::{Conn, Error, Result};
+use database::{Conn, Error, Json, Result};
 use diesel::{
     prelude::*,
     result::Error as Diesel,
@@ -12,7 +12,6 @@ use diesel::{
 };
 use kernel::{Currency, Minor, Money, Time};
 use products_api::{ProductId, VariantId};
-use serde_json::Value;
 use std::collections::HashMap;
 
 /// The columns of [`Row`], of a products table called `p`.
@@ -50,9 +49,9 @@ pub(super) struct Row {
     title: String,
     description: String,
     status: String,
-    options: Value,
-    tags: Value,
-    images: Value,
+    options: Json<Vec<Choice>>,
+    tags: Json<Vec<String>>,
+    images: Json<Vec<Image>>,
     version: i64,
     created_at: Time,
     updated_at: Time,
@@ -71,10 +70,10 @@ impl Row {
             title: self.title,
             description: self.description,
             status: status.map_err(|why: &str| Error::Query(Diesel::DeserializationError(why.into())))?,
-            options: from_json(self.options)?,
+            options: self.options.0,
             categories: self.categories.unwrap_or_default().split_whitespace().map(str::to_owned).collect(),
-            tags: from_json(self.tags)?,
-            images: from_json(self.images)?,
+            tags: self.tags.0,
+            images: self.images.0,
             variants,
             rating: Rating { count: self.review_count, sum: self.mark_sum },
             sold: self.sold,
@@ -145,7 +144,7 @@ struct VariantRow {
     product: ProductId,
     id: VariantId,
     sku: Option<String>,
-    values: Value,
+    values: Json<Vec<String>>,
     track_stock: bool,
     on_hand: i64,
     reserved: i64,
@@ -170,8 +169,8 @@ fn variants(conn: &mut Conn, products: &[ProductId]) -> Result<HashMap<ProductId
         match all.last_mut().filter(|last| last.id == id) {
             Some(same) => same.prices.extend(price),
             None => {
-                let (values, prices) = (from_json(values)?, price.into_iter().collect());
-                all.push(Variant { id, sku, values, prices, track_stock, on_hand, reserved });
+                let prices = price.into_iter().collect();
+                all.push(Variant { id, sku, values: values.0, prices, track_stock, on_hand, reserved });
             }
         }
     }
@@ -186,7 +185,7 @@ struct QuoteRow {
     product: ProductId,
     title: String,
     status: String,
-    values: Value,
+    values: Json<Vec<String>>,
     sku: Option<String>,
     currency: Option<Currency>,
     amount: Option<Minor>,
@@ -207,7 +206,7 @@ pub(crate) fn quotes(conn: &mut Conn, variants: &[VariantId]) -> Result<Vec<prod
         match quotes.last_mut().filter(|last| last.variant == variant) {
             Some(same) => same.prices.extend(price),
             None => {
-                let title = crate::domain::stock::title(&title, &from_json::<Vec<String>>(values)?);
+                let title = crate::domain::stock::title(&title, &values.0);
                 let (sold, prices) = (status == "active", price.into_iter().collect());
                 quotes.push(products_api::Quote { variant, product, title, sku, prices, sold });
             }

@@ -79,7 +79,7 @@ impl Users {
     }
     pub fn module(&self) -> Module {
         let purge = |service: Arc<Service>| async move { service.purge().await };
-        let purge = Worker::new("users-purge", Duration::from_secs(3600), &self.0, purge);
+        let purge = Worker::hourly("users-purge", &self.0, purge);
         let forget = |service: Arc<Service>| async move { service.forget_keys().await };
         let every = Duration::from_secs(self.0.settings.key_lead_seconds.clamp(1, 60));
         let forget = Worker::new("users-keys", every, &self.0, forget);

@@ -1,7 +1,7 @@
 //! Users' addresses.
 use super::schema::addresses;
 use crate::domain::account::{AddressId, SavedAddress};
-use database::{Conn, Result};
+use database::{Conn, Json, Result};
 use diesel::prelude::*;
 use kernel::{Address, Time};
 use serde_json::Value;
@@ -11,16 +11,13 @@ use users_api::UserId;
 #[diesel(table_name = addresses)]
 struct Row {
     id: AddressId,
-    address: Value,
+    address: Json<Address>,
     version: i64,
     created_at: Time,
 }
-impl Row {
-    fn read(self) -> Result<SavedAddress> {
-        let Self { id, address, version, created_at } = self;
-        let address =
-            serde_json::from_value(address).map_err(|e| diesel::result::Error::DeserializationError(e.into()))?;
-        Ok(SavedAddress { id, address, version, created_at })
+impl From<Row> for SavedAddress {
+    fn from(Row { id, address, version, created_at }: Row) -> Self {
+        Self { id, address: address.0, version, created_at }
     }
 }
 
@@ -31,12 +28,12 @@ fn json(address: &Address) -> Value {
 /// All of them, in the order they were added; a user has at most 100.
 pub(crate) fn all(conn: &mut Conn, user: UserId) -> Result<Vec<SavedAddress>> {
     let mine = addresses::table.filter(addresses::user_id.eq(user)).order(addresses::id);
-    mine.select(Row::as_select()).load(conn)?.into_iter().map(Row::read).collect()
+    Ok(mine.select(Row::as_select()).load(conn)?.into_iter().map(SavedAddress::from).collect())
 }
 
 pub(crate) fn one(conn: &mut Conn, user: UserId, id: AddressId) -> Result<Option<SavedAddress>> {
     let mine = addresses::table.find(id).filter(addresses::user_id.eq(user));
-    mine.select(Row::as_select()).first(conn).optional()?.map(Row::read).transpose()
+    Ok(mine.select(Row::as_select()).first(conn).optional()?.map(SavedAddress::from))
 }
 
 pub(crate) fn count(conn: &mut Conn, user: UserId) -> Result<i64> {
@@ -69,7 +66,7 @@ pub(crate) fn replace(
         mine = mine.filter(addresses::version.eq(version));
     }
     let changed = mine.set((addresses::address.eq(json(address)), addresses::version.eq(addresses::version + 1)));
-    changed.returning(Row::as_returning()).get_result(tx).optional()?.map(Row::read).transpose()
+    Ok(changed.returning(Row::as_returning()).get_result(tx).optional()?.map(SavedAddress::from))
 }
 
 pub(crate) fn delete(tx: &mut Conn, user: UserId, id: AddressId) -> Result<bool> {

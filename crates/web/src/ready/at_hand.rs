@@ -33,6 +33,8 @@ pub struct AtHand {
 
 /// How many answers a worker has at hand, a place each by the hash of its target; some hundred bytes a place.
 const NEAR: usize = 4096;
+/// Longer keys are looked for in the cache: they are seldom asked for by many.
+const LONGEST_KEY: usize = 128;
 /// Every so many times the cache is asked all the same: it keeps what it sees asked for.
 pub(super) const SEEN: u8 = 16;
 
@@ -68,23 +70,33 @@ impl AtHand {
         for (at, shelf) in self.shelves.iter().enumerate() {
             if let Some(answer) = shelf.ready(key).await {
                 shelf.counted.ready.increment(1);
-                let near = &mut self.near.borrow_mut()[place];
-                // Targets that share a place take turns in it: no new memory for each.
-                let mut kept = near.take().map(|near| near.key).unwrap_or_default();
-                kept.clear();
-                kept.push_str(key);
-                *near = Some(Near { key: kept, shelf: at, answer: Arc::downgrade(&answer), times: 0 });
+                if key.len() <= LONGEST_KEY {
+                    self.remember(place, key, at, &answer);
+                }
                 return Some(answer);
             }
         }
         None
     }
 
+    fn remember(&self, place: usize, key: &str, shelf: usize, answer: &Arc<Answer>) {
+        let near = &mut self.near.borrow_mut()[place];
+        // Targets that share a place take turns in it: no new memory for each.
+        let mut kept = near.take().map(|near| near.key).unwrap_or_default();
+        kept.clear();
+        kept.push_str(key);
+        *near = Some(Near { key: kept, shelf, answer: Arc::downgrade(answer), times: 0 });
+    }
+
     fn near(&self, place: usize, key: &str) -> Option<(&Ready, Arc<Answer>)> {
         let mut places = self.near.borrow_mut();
         let near = places[place].as_mut().filter(|near| near.key == key)?;
         near.times = near.times.saturating_add(1);
-        let (answer, shelf) = (near.answer.upgrade()?, &self.shelves[near.shelf]);
+        let shelf = &self.shelves[near.shelf];
+        let Some(answer) = near.answer.upgrade() else {
+            places[place] = None; // or an answer's memory would not be free until somebody takes the place
+            return None;
+        };
         (near.times < SEEN && shelf.is_good(&answer)).then_some((shelf, answer))
     }
 }

@@ -88,7 +88,7 @@ impl Webhooks {
         let send =
             Worker::new("webhooks-deliveries", Duration::from_secs(1), &self.0, send).woken_by(Arc::clone(&self.0.due));
         let purge = |service: Arc<Service>| async move { service.purge().await };
-        let purge = Worker::new("webhooks-purge", Duration::from_secs(3600), &self.0, purge);
+        let purge = Worker::hourly("webhooks-purge", &self.0, purge);
         Module::new("webhooks", http::routes(), Arc::clone(&self.0))
             .on(self.0.db.clone())
             .tasks(self.0.tasks.clone())

@@ -73,10 +73,7 @@ impl Read {
         Ok(match self {
             Self::List => Job::read(base, &paths[0], String::new()),
             // Asked without a token it is no list, so every status is looked at.
-            Self::Orders => {
-                let script = format!("wrk.headers['authorization'] = '{staff}'\n");
-                Job { status: Some(200), ..Job::read(base, &paths[0], script) }
-            }
+            Self::Orders => Job::checked(base, &paths[0], format!("wrk.headers['authorization'] = '{staff}'\n"), 200),
             Self::Detail | Self::Search => Job::read(base, &paths[0], rotated(&paths)),
         })
     }
@@ -139,7 +136,7 @@ impl Change {
                 (&at.orders, "/v1/carts", 200, each(&set))
             }
         };
-        Ok(Job { base: base.clone(), path: path.into(), script, status: Some(status) })
+        Ok(Job::checked(base, path, script, status))
     }
 }
 

@@ -114,14 +114,17 @@ impl Service {
             let attempt = cart.order.ok_or(Error::NoCheckout)?;
             let waits = store::processes::open_of(tx, attempt)?
                 .filter(|held| held.task == Task::Checkout && held.step == Step::Action);
-            let Some(waits) = waits else { return Err(refusal(tx, id, holder, None)?) };
+            let Some(waits) = waits else {
+                // It may have ended since the cart was looked at.
+                let cart = store::carts::find(tx, id, holder)?.ok_or(Error::NotFound)?;
+                return Err(if cart.order.is_some() { refusal(tx, id, holder, None)? } else { Error::NoCheckout });
+            };
             let seized = store::processes::seize(tx, waits, lease)?.ok_or(Error::CartLocked)?;
             let undo = store::processes::advance(tx, seized, Step::Undo, lease)?.ok_or(Error::CartLocked)?;
             let order = store::orders::full(tx, attempt, Holder::ANYONE)?.ok_or(Error::NoCheckout)?;
             Ok((undo, order))
         };
-        let none = |error| if matches!(error, Error::Stale) { Error::NoCheckout } else { error };
-        let (held, order) = self.db.write(unit).await.map_err(none)?;
+        let (held, order) = self.db.write(unit).await?;
         Point::AbandonKept.reach();
         let driver = Driver::alone(&self, call, &order)?;
         driver.drive(held, order).await.map_err(|error| match error {
