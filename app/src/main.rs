@@ -9,10 +9,11 @@ mod topology;
 use clap::{Args, Parser, Subcommand};
 use commands::{Failed, asyncapi, certs, database_init, demo, openapi, serve};
 use settings::{Flags, Settings};
-use std::{alloc::System, path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode};
+use tikv_jemallocator::Jemalloc;
 
 // Measured: docs/performance.md, "Start, memory and the binary".
-counted::global!(System);
+counted::global!(Jemalloc);
 
 /// A commerce backend: start as one binary, move any domain out later, change no code.
 #[derive(Parser)]

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use kernel::{Code, Page};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::borrow::Cow;
+use std::{borrow::Cow, cell::RefCell};
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
@@ -30,12 +30,26 @@ struct Head {
     headers: Vec<(String, String)>,
 }
 
+thread_local! { static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) } }
+/// A thread keeps no more for its next answer.
+const KEPT: usize = 64 << 10;
+
+/// In a buffer that a thread writes all its answers into: one that grows is copied each time.
+fn written(body: &impl Serialize) -> Vec<u8> {
+    let mut scratch = SCRATCH.take();
+    serde_json::to_writer(&mut scratch, body).expect("a DTO is plain data");
+    if scratch.len() > KEPT {
+        return scratch;
+    }
+    let bytes = scratch.clone();
+    scratch.clear();
+    SCRATCH.set(scratch);
+    bytes
+}
+
 impl Reply {
     pub fn json(status: u16, body: &impl Serialize) -> Self {
-        // Room for most of them: a buffer that grows is copied each time.
-        let mut bytes = Vec::with_capacity(1024);
-        serde_json::to_writer(&mut bytes, body).expect("a DTO is plain data");
-        Self::of(status, "application/json", bytes)
+        Self::of(status, "application/json", written(body))
     }
     pub(crate) fn problem(status: u16, body: Vec<u8>) -> Self {
         Self::of(status, "application/problem+json", body)
@@ -118,7 +132,7 @@ pub struct Versioned;
 impl Versioned {
     /// 200 with its tag, or 304 when the client has just this.
     pub fn read(request: &HttpRequest, version: i64, body: &impl Serialize) -> HttpResponse {
-        let body = serde_json::to_vec(body).expect("a DTO is plain data");
+        let body = written(body);
         let tag = tag(version, &body);
         if Self::is_held(request, &tag) {
             return HttpResponse::NotModified().insert_header(("etag", tag)).finish();
