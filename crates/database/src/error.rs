@@ -11,7 +11,7 @@ use std::collections::HashMap;
 /// Why a unit of work has no answer of its own.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The queue is full. Nothing was done.
+    /// The queue is full, or others were in the way time and again. Nothing was done.
     #[error("the database is busy")]
     Busy,
     /// Nothing was done.

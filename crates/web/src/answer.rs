@@ -38,7 +38,7 @@ const KEPT: usize = 64 << 10;
 fn written(body: &impl Serialize) -> Vec<u8> {
     let mut scratch = SCRATCH.take();
     serde_json::to_writer(&mut scratch, body).expect("a DTO is plain data");
-    if scratch.len() > KEPT {
+    if scratch.capacity() > KEPT {
         return scratch;
     }
     let bytes = scratch.clone();

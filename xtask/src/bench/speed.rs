@@ -157,8 +157,11 @@ impl Arguments {
         }
         self.sizes.retain(|size| *size > 0 && *size != self.products);
         let least = self.products.min(self.rounds).min(self.starts).min(self.orders);
-        if least == 0 || self.seconds == 0 || self.rate == 0 || self.connections < 2 {
-            return Err("--connections: at least 2; every other number: at least 1".into());
+        if least == 0 || self.seconds == 0 || self.rate == 0 || self.connections == 0 {
+            return Err("every number: at least 1".into());
+        }
+        if !self.connections.is_multiple_of(2) {
+            return Err("--connections: an even number, as the generator's threads share them".into());
         }
         match std::env::vars_os().find(|(name, _)| name.to_string_lossy().starts_with("CLEAVE__")) {
             Some((name, _)) => {

@@ -1,9 +1,9 @@
 //! PostgreSQL: as many threads as units keep busy, a connection each. A connection costs both sides milliseconds and
 //! memory: a process that just begins, or sells little, has few.
 //!
-//! Units that nobody has answered are counted, and where there are more of them than threads, another thread begins. It
-//! takes units once it has a connection: while it waits for one, or where the server has no more to give, the others
-//! serve them. The last thread stays, connected or not: somebody has to answer.
+//! Units that nobody has answered are counted, and where there are more of them than threads, another thread begins. A
+//! thread without a connection takes no units while others have one: they serve them meanwhile, and where the server has
+//! no more to give it ends. While nobody has one, no thread begins and none ends: somebody has to answer.
 use std::{
     io,
     sync::{
@@ -34,6 +34,7 @@ impl Drop for Asked {
 
 struct Count {
     at_work: AtomicUsize,
+    connected: AtomicUsize,
     failed: Mutex<Option<Instant>>,
 }
 
@@ -49,26 +50,34 @@ impl Count {
 /// A thread among the others. However the thread ends, its place is free.
 pub(super) struct Place {
     count: Arc<Count>,
-    is_left: bool,
+    is_connected: bool,
 }
 
 impl Place {
-    pub(super) fn is_last(&self) -> bool {
-        self.count.at_work.load(SeqCst) == 1
+    fn new(count: &Arc<Count>) -> Self {
+        Self { count: Arc::clone(count), is_connected: false }
     }
-    /// Whether this thread may end for want of a connection: its place is free then. The last one may not.
-    pub(super) fn leave(&mut self) -> bool {
+    /// Whether this thread has a connection now.
+    pub(super) fn is_connected(&mut self, now: bool) {
+        match (self.is_connected, now) {
+            (false, true) => self.count.connected.fetch_add(1, SeqCst),
+            (true, false) => self.count.connected.fetch_sub(1, SeqCst),
+            _ => return,
+        };
+        self.is_connected = now;
+    }
+    pub(super) fn nobody_is_connected(&self) -> bool {
+        self.count.connected.load(SeqCst) == 0
+    }
+    /// No connection could be had.
+    pub(super) fn has_failed(&self) {
         self.count.has_failed();
-        let but_the_last = |at_work: usize| at_work.checked_sub(1).filter(|left| *left > 0);
-        self.is_left = self.count.at_work.fetch_update(SeqCst, SeqCst, but_the_last).is_ok();
-        self.is_left
     }
 }
 impl Drop for Place {
     fn drop(&mut self) {
-        if !self.is_left {
-            self.count.at_work.fetch_sub(1, SeqCst);
-        }
+        self.is_connected(false);
+        self.count.at_work.fetch_sub(1, SeqCst);
     }
 }
 
@@ -81,26 +90,32 @@ pub(super) struct Crew {
 }
 
 impl Crew {
-    /// At most `most` threads, each of which `begin` begins; the first has the place that comes with it.
+    /// At most `most` threads, each of which `begin` begins; the first has a connection, and the place that comes with it.
     pub(super) fn new(most: usize, begin: Begin) -> (Self, Place) {
-        let count = Arc::new(Count { at_work: AtomicUsize::new(1), failed: Mutex::default() });
-        (Self { most: most.max(1), count: Arc::clone(&count), begin }, Place { count, is_left: false })
+        let count = Count { at_work: AtomicUsize::new(1), connected: AtomicUsize::new(0), failed: Mutex::default() };
+        let count = Arc::new(count);
+        let mut first = Place::new(&count);
+        first.is_connected(true);
+        (Self { most: most.max(1), count, begin }, first)
     }
 
-    /// One more thread, where `asked` units are more than there are and may be.
-    pub(super) fn grown(&self, asked: &AtomicUsize) -> Option<JoinHandle<()>> {
-        let has_room = |at_work: usize| at_work < self.most && at_work < asked.load(SeqCst);
-        let at_work = self.count.at_work.load(SeqCst);
-        if !has_room(at_work) || (at_work > 0 && self.count.rests()) {
-            return None;
+    /// Whether one more thread is wanted for `asked` units.
+    pub(super) fn is_short(&self, asked: &AtomicUsize) -> bool {
+        let Count { at_work, connected, .. } = &*self.count;
+        match at_work.load(SeqCst) {
+            0 => true, // they panicked
+            at_work if at_work >= self.most || at_work >= asked.load(SeqCst) => false,
+            _ => connected.load(SeqCst) > 0 && !self.count.rests(),
         }
-        let taken = |at_work: usize| has_room(at_work).then_some(at_work + 1);
-        self.count.at_work.fetch_update(SeqCst, SeqCst, taken).ok()?;
-        let begun = (self.begin)(Place { count: Arc::clone(&self.count), is_left: false });
+    }
+
+    /// One more thread. Whoever calls it does so alone.
+    pub(super) fn grown(&self) -> Option<JoinHandle<()>> {
+        self.count.at_work.fetch_add(1, SeqCst);
         let failed = |error: &io::Error| {
             self.count.has_failed();
             tracing::warn!(%error, "no further thread for PostgreSQL can be started");
         };
-        begun.inspect_err(failed).ok()
+        (self.begin)(Place::new(&self.count)).inspect_err(failed).ok()
     }
 }

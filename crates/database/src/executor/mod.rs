@@ -189,16 +189,16 @@ impl Database {
         let (reply, answer) = oneshot::channel();
         let (begun, asked) = (Instant::now(), Asked::new(&self.inner.asked));
         meter.queue.increment(1.0);
-        lane.try_send(Box::new(Unit { unit, writes, counts: self.counts, kept: None, reply, asked })).map_err(
-            |refused| {
-                meter.queue.decrement(1.0);
-                match refused {
-                    TrySendError::Full(_) => Error::Busy,
-                    TrySendError::Disconnected(_) => Error::Unavailable("shut down".into()),
-                }
-            },
-        )?;
+        let unit = Unit { unit, writes, counts: self.counts, kept: None, reply, asked };
+        let sent = lane.try_send(Box::new(unit));
         self.inner.grow();
+        sent.map_err(|refused| {
+            meter.queue.decrement(1.0);
+            match refused {
+                TrySendError::Full(_) => Error::Busy,
+                TrySendError::Disconnected(_) => Error::Unavailable("shut down".into()),
+            }
+        })?;
         drop(lanes); // or closing would wait for this caller
         let answer = answer.await.unwrap_or_else(|_| Err(Error::Unknown("the database thread ended".into()).into()));
         meter.seconds(writes).record(begun.elapsed());
@@ -257,7 +257,7 @@ impl Database {
         self.inner.lanes.write().expect("never poisoned").take();
         let inner = Arc::clone(&self.inner);
         let joined = tokio::task::spawn_blocking(move || {
-            // One that began as this did is found when the others have ended: by then nobody can ask for another.
+            // One that began as this did is found when the others have ended: nobody can ask for another any more.
             loop {
                 let threads = std::mem::take(&mut *inner.threads.lock().expect("never poisoned"));
                 if threads.is_empty() {
@@ -275,10 +275,12 @@ impl Database {
 
 impl Inner {
     fn grow(&self) {
-        if let Some(thread) = self.crew.as_ref().and_then(|crew| crew.grown(&self.asked)) {
-            let mut threads = self.threads.lock().expect("never poisoned");
+        let Some(crew) = self.crew.as_ref().filter(|crew| crew.is_short(&self.asked)) else { return };
+        // Held until the new one is among them: whoever closes waits for all.
+        let mut threads = self.threads.lock().expect("never poisoned");
+        if crew.is_short(&self.asked) {
             threads.retain(|thread| !thread.is_finished());
-            threads.push(thread);
+            threads.extend(crew.grown());
         }
     }
 }

@@ -1,8 +1,9 @@
 //! PostgreSQL: a few threads, a connection each, one queue for reads and writes.
 //!
-//! A write is a transaction; a deadlock or a serialisation failure runs it again, a few times, then answers `Busy`.
-//! Rows in id order stay the rule: the retry is a net. A read runs in autocommit. A connection that is gone before the
-//! commit has done nothing (`Unavailable`); at the commit nobody knows (`Unknown`). The next unit gets a new one.
+//! A write is a transaction; a deadlock, a serialisation failure or a table that was changed beside it runs it again, a few
+//! times, then answers `Busy`. Rows in id order stay the rule: the retry is a net. A read runs in autocommit. A connection
+//! that is gone before the commit has done nothing (`Unavailable`); at the commit nobody knows (`Unknown`). The thread gets
+//! a new one.
 use super::{
     Queue,
     crew::Place,
@@ -30,10 +31,13 @@ const IDLE: Duration = Duration::from_secs(1);
 /// A session as the domain's own role, in its own schema.
 pub(crate) fn session(url: &str, schema: &str, role: Option<&str>) -> Result<PgConnection> {
     let mut conn = PgConnection::establish(&patient(url)).map_err(|e| Error::Unavailable(e.to_string()))?;
-    // A deadlock is known by its English text. Only a superuser, or whoever was granted it, may ask for English; others
+    // A deadlock, and a statement whose columns have changed, are known by their English texts. Only a superuser, or whoever was granted it, may ask for English; others
     // live with the server's setting. By itself, so that a refusal undoes nothing.
     if conn.batch_execute("SET lc_messages TO 'C'").is_err() && !speaks_english(&mut conn) {
-        tracing::warn!(schema, "the server's messages are not in English: deadlocks are answered, not tried again");
+        tracing::warn!(
+            schema,
+            "the server's messages are not in English: deadlocks are answered, not tried again, and a column that gets another type needs a restart"
+        );
     }
     let role = role.map(|role| format!("SET ROLE {};", quoted(role))).unwrap_or_default();
     let (path, name) = (quoted(schema), quoted(&format!("cleave-{schema}")));
@@ -66,13 +70,17 @@ pub(super) fn connect(url: &str, schema: &str, role: Option<&str>, meter: &Meter
 pub(super) fn serve(mut held: Option<Conn>, connect: &dyn Fn() -> Result<Conn>, queue: &Queue, mut place: Place) {
     let mut used = Instant::now();
     loop {
-        if held.is_none() && !place.is_last() {
+        if held.is_none() && !place.nobody_is_connected() {
             let refused = |error: &Error| tracing::warn!(%error, "PostgreSQL gives no further connection");
             held = connect().inspect_err(refused).ok();
-            if held.is_none() && place.leave() {
-                return;
+            if held.is_none() {
+                place.has_failed();
+                if !place.nobody_is_connected() {
+                    return;
+                }
             }
         }
+        place.is_connected(held.is_some());
         let Some(mut unit) = queue.next() else { return };
         if !unit.writes() && unit.gone() {
             continue;
@@ -80,6 +88,7 @@ pub(super) fn serve(mut held: Option<Conn>, connect: &dyn Fn() -> Result<Conn>, 
         if !unit.writes() && used.elapsed() > IDLE {
             held.take_if(|conn| !conn.alive());
         }
+        place.is_connected(held.is_some());
         if held.is_none() {
             match connect() {
                 Ok(conn) => held = Some(conn),
@@ -88,21 +97,23 @@ pub(super) fn serve(mut held: Option<Conn>, connect: &dyn Fn() -> Result<Conn>, 
                     continue;
                 }
             }
+            place.is_connected(true);
         }
         let fate = run(&mut held, connect, &mut *unit);
+        place.is_connected(held.is_some());
         queue.tell(held.as_mut(), matches!(fate, Err(Error::Unknown(_))));
         used = Instant::now();
         queue.answer(unit, fate);
     }
 }
 
-/// Answers who cannot be served; where nobody else is there who could, all others that wait too: they would hear the same
-/// after as long again.
+/// Answers who cannot be served, and where nobody has a connection all others that wait: they would hear the same after as
+/// long again.
 fn refuse(unit: Box<dyn Work>, error: &Error, queue: &Queue, place: &Place) {
     let mut refused = Some(unit);
     while let Some(unit) = refused {
         queue.answer(unit, Err(Error::Unavailable(format!("no connection: {error}"))));
-        refused = place.is_last().then(|| queue.waiting()).flatten();
+        refused = place.nobody_is_connected().then(|| queue.waiting()).flatten();
     }
 }
 
