@@ -27,6 +27,7 @@ serve)
     mkfifo "idle-$$"
     echo "listening on http://$CLEAVE__HTTP__LISTEN"
     echo "metrics on http://$CLEAVE__HTTP__INTERNAL_LISTEN/metrics"
+    : >"said-$3"
     read -r nothing <>"idle-$$"
     ;;
 topology) echo "server { listen $5; location / { return 200 'through nginx'; } }" ;;
@@ -189,7 +190,8 @@ fn nothing_outlives_who_started_it() {
     let mut other = Command::new(std::env::current_exe().unwrap());
     other.args(["--exact", "nothing_outlives_who_started_it"]).env(FOLDER, folder.path());
     let mut other = other.stdout(std::process::Stdio::null()).spawn().unwrap();
-    until("it runs", || state(folder.path(), "").is_some());
+    // Until then it would die of having nobody to say it to.
+    until("it has said where it is", || folder.path().join("said-").exists());
     other.kill().unwrap();
     other.wait().unwrap();
     until("it ended", || calls(&folder).contains(&"end ".to_owned()));
