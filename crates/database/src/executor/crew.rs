@@ -57,8 +57,8 @@ impl Place {
     fn new(count: &Arc<Count>) -> Self {
         Self { count: Arc::clone(count), is_connected: false }
     }
-    /// Whether this thread has a connection now.
-    pub(super) fn is_connected(&mut self, now: bool) {
+    /// Says whether this thread has a connection now.
+    pub(super) fn set_connected(&mut self, now: bool) {
         match (self.is_connected, now) {
             (false, true) => self.count.connected.fetch_add(1, SeqCst),
             (true, false) => self.count.connected.fetch_sub(1, SeqCst),
@@ -76,7 +76,7 @@ impl Place {
 }
 impl Drop for Place {
     fn drop(&mut self) {
-        self.is_connected(false);
+        self.set_connected(false);
         self.count.at_work.fetch_sub(1, SeqCst);
     }
 }
@@ -95,7 +95,7 @@ impl Crew {
         let count = Count { at_work: AtomicUsize::new(1), connected: AtomicUsize::new(0), failed: Mutex::default() };
         let count = Arc::new(count);
         let mut first = Place::new(&count);
-        first.is_connected(true);
+        first.set_connected(true);
         (Self { most: most.max(1), count, begin }, first)
     }
 

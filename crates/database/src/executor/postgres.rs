@@ -80,7 +80,7 @@ pub(super) fn serve(mut held: Option<Conn>, connect: &dyn Fn() -> Result<Conn>, 
                 }
             }
         }
-        place.is_connected(held.is_some());
+        place.set_connected(held.is_some());
         let Some(mut unit) = queue.next() else { return };
         if !unit.writes() && unit.gone() {
             continue;
@@ -88,7 +88,7 @@ pub(super) fn serve(mut held: Option<Conn>, connect: &dyn Fn() -> Result<Conn>, 
         if !unit.writes() && used.elapsed() > IDLE {
             held.take_if(|conn| !conn.alive());
         }
-        place.is_connected(held.is_some());
+        place.set_connected(held.is_some());
         if held.is_none() {
             match connect() {
                 Ok(conn) => held = Some(conn),
@@ -97,10 +97,10 @@ pub(super) fn serve(mut held: Option<Conn>, connect: &dyn Fn() -> Result<Conn>, 
                     continue;
                 }
             }
-            place.is_connected(true);
+            place.set_connected(true);
         }
         let fate = run(&mut held, connect, &mut *unit);
-        place.is_connected(held.is_some());
+        place.set_connected(held.is_some());
         queue.tell(held.as_mut(), matches!(fate, Err(Error::Unknown(_))));
         used = Instant::now();
         queue.answer(unit, fate);
