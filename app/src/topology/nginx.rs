@@ -209,6 +209,10 @@ server {
     # TRACE is the one method that nginx refuses by itself; what a path knows is for the process to say.
     error_page 405 = @process;
     location @process {
+        recursive_error_pages on;
+        if ($cleave_malformed) {
+            return 400;
+        }
         proxy_pass $cleave_to;
     }
 

@@ -108,7 +108,7 @@ impl Names {
             Kind::ClosedConnection | Kind::UnableToSendCommand => Some(Trouble::Lost),
             // diesel keeps no SQLSTATE, and 40P01 has no kind of its own; sessions ask for English (postgres.rs)
             _ if info.message() == "deadlock detected" => Some(Trouble::Retry),
-            // nor has it a kind of its own, as no error that tells of a statement's shape has
+            // nor has this one
             _ if info.message() == "cached plan must not change result type" => Some(Trouble::Changed),
             // nor has SQLITE_FULL, and its words are SQLite's own
             _ if info.message() == "database or disk is full" => Some(Trouble::Full),

@@ -69,9 +69,10 @@ impl Place {
     pub(super) fn nobody_is_connected(&self) -> bool {
         self.count.connected.load(SeqCst) == 0
     }
-    /// No connection could be had.
-    pub(super) fn has_failed(&self) {
+    /// No connection could be had: whether others have one, who answer without this thread.
+    pub(super) fn may_leave(&self) -> bool {
         self.count.has_failed();
+        !self.nobody_is_connected()
     }
 }
 impl Drop for Place {

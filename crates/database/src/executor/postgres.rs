@@ -31,8 +31,9 @@ const IDLE: Duration = Duration::from_secs(1);
 /// A session as the domain's own role, in its own schema.
 pub(crate) fn session(url: &str, schema: &str, role: Option<&str>) -> Result<PgConnection> {
     let mut conn = PgConnection::establish(&patient(url)).map_err(|e| Error::Unavailable(e.to_string()))?;
-    // A deadlock, and a statement whose columns have changed, are known by their English texts. Only a superuser, or whoever was granted it, may ask for English; others
-    // live with the server's setting. By itself, so that a refusal undoes nothing.
+    // A deadlock, and a statement whose columns have changed, are known by their English texts. Only a superuser, or whoever
+    // was granted it, may ask for English; others live with the server's setting. By itself, so that a refusal undoes
+    // nothing.
     if conn.batch_execute("SET lc_messages TO 'C'").is_err() && !speaks_english(&mut conn) {
         tracing::warn!(
             schema,
@@ -73,11 +74,8 @@ pub(super) fn serve(mut held: Option<Conn>, connect: &dyn Fn() -> Result<Conn>, 
         if held.is_none() && !place.nobody_is_connected() {
             let refused = |error: &Error| tracing::warn!(%error, "PostgreSQL gives no further connection");
             held = connect().inspect_err(refused).ok();
-            if held.is_none() {
-                place.has_failed();
-                if !place.nobody_is_connected() {
-                    return;
-                }
+            if held.is_none() && place.may_leave() {
+                return;
             }
         }
         place.set_connected(held.is_some());
@@ -118,7 +116,7 @@ fn refuse(unit: Box<dyn Work>, error: &Error, queue: &Queue, place: &Place) {
 }
 
 fn run(held: &mut Option<Conn>, connect: &dyn Fn() -> Result<Conn>, unit: &mut dyn Work) -> Result<()> {
-    let (mut attempt, mut stale) = (1, true);
+    let (mut attempt, mut may_be_dead) = (1, true);
     loop {
         let conn = match held {
             Some(conn) => conn,
@@ -130,8 +128,8 @@ fn run(held: &mut Option<Conn>, connect: &dyn Fn() -> Result<Conn>, unit: &mut d
                 Ok(()) => transact(conn, unit),
                 Err(error) => {
                     *held = None;
-                    if std::mem::take(&mut stale) {
-                        continue; // it died while nobody used it, and nothing was asked of it yet
+                    if std::mem::take(&mut may_be_dead) {
+                        continue; // while nobody used it; nothing was asked of it yet
                     }
                     return Err(Error::Unavailable(error.to_string()));
                 }
@@ -148,7 +146,8 @@ fn run(held: &mut Option<Conn>, connect: &dyn Fn() -> Result<Conn>, unit: &mut d
             *held = None;
         }
         if matches!(trouble, Some(Trouble::Retry | Trouble::Changed)) && unit.writes() && attempt < TRIES {
-            // random, or two that collided collide again
+            // Random, or two that collided collide again. Nobody says when the other one is through, and what sleeps is a
+            // thread of the database's own, outside of any transaction.
             let jitter = uuid::Uuid::now_v7().as_u128() as u64 % (10 << attempt);
             std::thread::sleep(Duration::from_millis(jitter));
             attempt += 1;
