@@ -202,16 +202,15 @@ server {
     # No path here: the client's own goes on, byte for byte.
     location / {
         if ($cleave_malformed) {
-            return 400;
+            rewrite ^ /_problem/malformed last;
         }
         proxy_pass $cleave_to;
     }
     # TRACE is the one method that nginx refuses by itself; what a path knows is for the process to say.
     error_page 405 = @process;
     location @process {
-        recursive_error_pages on;
         if ($cleave_malformed) {
-            return 400;
+            rewrite ^ /_problem/malformed last;
         }
         proxy_pass $cleave_to;
     }
